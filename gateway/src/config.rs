@@ -1,0 +1,221 @@
+//! The configuration, valid: a [`Config`] that exists can be run. Reading one from TOML is in [`raw`].
+//!
+//! Services, plugins and routes refer to each other by their place in the lists below.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::routing::{Condition, KeyTemplate, PathMatch};
+
+/// Everything that `symgate.toml` says, with every default filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[listen]`
+    pub listen: Listen,
+    /// `[upstream]`
+    pub upstream: Upstream,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[log]`
+    pub log: Log,
+    /// `[[registry]]`
+    pub registries: Vec<Registry>,
+    /// Every service that a route names, with what `[[service]]` says of it.
+    pub services: Vec<Service>,
+    /// `[[plugin]]`, then the built-ins that routes use directly.
+    pub plugins: Vec<Plugin>,
+    /// `[[route]]`
+    pub routes: Vec<Route>,
+}
+
+/// The listener that clients connect to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listen {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Data-plane threads.
+    pub workers: usize,
+    /// Open client connections; more wait in the kernel's queue.
+    pub max_connections: usize,
+    /// Streams that one client connection may have open.
+    pub max_concurrent_streams: u32,
+    /// Bytes of header list that a client may send (RFC 9113 section 6.5.2).
+    pub max_header_bytes: u32,
+    /// Receive window of one stream in bytes.
+    pub stream_window: u32,
+    /// Receive window of one connection in bytes.
+    pub connection_window: u32,
+    /// How long calls may go on after SIGTERM.
+    pub drain_timeout: Duration,
+}
+
+/// Connections to instances.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// Connections that one worker keeps ready; instances beyond it are connected on first use.
+    pub warm_connections: usize,
+}
+
+/// The listener for operators.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admin {
+    /// Where to listen.
+    pub address: SocketAddr,
+}
+
+/// The gateway's own log, written to standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A `tracing` filter, e.g. `info` or `symgate=debug`.
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Where registrations come from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registry {
+    /// What routes call it.
+    pub name: String,
+    /// What every key starts with.
+    pub prefix: String,
+    /// Where the entries are.
+    pub source: Source,
+}
+
+/// Where a registry's entries are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A TOML file of keys and values, watched.
+    File(PathBuf),
+    /// An etcd cluster.
+    Etcd(Etcd),
+}
+
+/// An etcd cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Etcd {
+    /// URLs of its members.
+    pub endpoints: Vec<String>,
+    /// User and password.
+    pub login: Option<(String, String)>,
+    /// How long connecting and each request may take.
+    pub timeout: Duration,
+    /// A watch from which nothing was heard for this long is torn down and the list read again.
+    pub watchdog: Duration,
+}
+
+/// A registry prefix that routes lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its name, e.g. `klineRpc`.
+    pub name: String,
+    /// The place of its registry.
+    pub registry: usize,
+    /// How its keys are made, when not as `service/symbol/id`.
+    pub key: Option<KeyTemplate>,
+    /// Whether an address may own one symbol only.
+    pub exclusive: bool,
+}
+
+/// A policy that routes may use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plugin {
+    /// What routes, logs and metrics call it.
+    pub name: String,
+    /// The Wasm file; `None`: the built-in decides.
+    pub path: Option<PathBuf>,
+    /// The built-in that decides when there is no file, or when the file fails and the route says so.
+    pub builtin: Option<Builtin>,
+    /// `[plugin.config]` as JSON text.
+    pub config: String,
+    /// What one call into the sandbox may use.
+    pub limits: Limits,
+}
+
+/// A policy that is linked into the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Builtin {
+    /// Extractor: the value of a metadata key.
+    MetadataKey,
+    /// Extractor: a field of the first message.
+    MessageField,
+    /// Selector: power of two choices.
+    LeastLoaded,
+    /// Selector: sticky by a metadata key or the symbol.
+    RendezvousHash,
+}
+
+/// What a sandbox may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// CPU time of one call into the sandbox.
+    pub time: Duration,
+    /// Bytes of linear memory.
+    pub memory: usize,
+}
+
+/// Where calls go and who decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Its place in [`Config::routes`].
+    pub index: usize,
+    /// The text of `match`: the route's name in logs and metrics.
+    pub name: String,
+    /// The paths it is about.
+    pub path: PathMatch,
+    /// What else a call must carry.
+    pub condition: Condition,
+    /// The place of the service.
+    pub service: usize,
+    /// The place of the extractor; `None`: the service is not split by symbol.
+    pub extract: Option<usize>,
+    /// The place of the selector.
+    pub select: usize,
+    /// What happens to a call that carries no symbol.
+    pub no_symbol: NoSymbol,
+    /// The gRPC status code for a symbol that was never registered.
+    pub unknown_symbol: u8,
+    /// What happens when a plugin fails.
+    pub on_failure: OnFailure,
+    /// Bytes of first message that a plugin may ask for.
+    pub max_first_message: usize,
+    /// Whether replies carry `symgate-instance`.
+    pub reply_instance: bool,
+}
+
+/// What happens to a call that carries no symbol.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NoSymbol {
+    /// `INVALID_ARGUMENT`.
+    #[default]
+    Reject,
+    /// Any instance of the service answers.
+    Any,
+    /// It belongs to this symbol.
+    Symbol(String),
+}
+
+/// What happens when a plugin fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// `INTERNAL`.
+    #[default]
+    Reject,
+    /// The plugin's built-in decides.
+    Builtin,
+}

@@ -1,0 +1,297 @@
+//! Counters for Prometheus. What is counted per call is looked up once and kept, never by label on the way of a call.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64},
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+/// All metrics of the process.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    calls: Family<CallLabels, Counter>,
+    seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    decisions: Family<PluginLabels, Counter>,
+    failures: Family<FailureLabels, Counter>,
+    /// Client connections that are open.
+    pub downstream_connections: Gauge,
+    /// Connections to instances that are open.
+    pub upstream_connections: Gauge,
+    /// Connections to instances that could not be opened.
+    pub connect_failures: Counter,
+    /// Calls under way.
+    pub calls_in_flight: Gauge,
+    /// Attempts repeated on another instance because the call was never sent.
+    pub retries: Counter,
+    loads: Family<LoadLabels, Counter>,
+    registry_events: Family<EventLabels, Counter>,
+    revision: Family<ServiceLabels, Gauge<i64, AtomicI64>>,
+    stale_seconds: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
+    symbols: Family<ServiceLabels, Gauge>,
+    instances: Family<ServiceLabels, Gauge>,
+}
+
+/// What one route counts; made when the route is, and kept.
+#[derive(Clone)]
+pub struct RouteMetrics {
+    route: String,
+    service: String,
+    ok: Counter,
+    seconds: Histogram,
+    calls: Family<CallLabels, Counter>,
+}
+
+/// What one plugin counts.
+#[derive(Clone)]
+pub struct PluginMetrics {
+    plugin: String,
+    /// Calls into its sandboxes, or to the native policy, as an extractor.
+    pub extracts: Counter,
+    /// The same as a selector.
+    pub selects: Counter,
+    failures: Family<FailureLabels, Counter>,
+}
+
+/// What happened to a registry's entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistryEvent {
+    /// An entry was written.
+    Put,
+    /// An entry was removed.
+    Delete,
+    /// The whole list was read.
+    List,
+    /// An entry announced nothing.
+    Rejected,
+    /// The connection or the watch was lost.
+    Lost,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    route: String,
+    service: String,
+    status: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+    service: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PluginLabels {
+    plugin: String,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    plugin: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LoadLabels {
+    plugin: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    registry: String,
+    service: String,
+    event: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServiceLabels {
+    registry: String,
+    service: String,
+}
+
+/// The names of the gRPC status codes, by number.
+const STATUS: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// From 100 us to 10 s.
+const SECONDS: [f64; 16] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Arc::default(),
+            calls: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            decisions: Family::default(),
+            failures: Family::default(),
+            downstream_connections: Gauge::default(),
+            upstream_connections: Gauge::default(),
+            connect_failures: Counter::default(),
+            calls_in_flight: Gauge::default(),
+            retries: Counter::default(),
+            loads: Family::default(),
+            registry_events: Family::default(),
+            revision: Family::default(),
+            stale_seconds: Family::default(),
+            symbols: Family::default(),
+            instances: Family::default(),
+        };
+        let mut registry = Registry::with_prefix("symgate");
+        metrics.register_calls(&mut registry);
+        metrics.register_control(&mut registry);
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+
+    fn register_calls(&self, registry: &mut Registry) {
+        registry.register("calls", "Calls by the status the caller got", self.calls.clone());
+        let unit = Unit::Seconds;
+        registry.register_with_unit("call", "Time from head to trailers", unit, self.seconds.clone());
+        registry.register("decisions", "Plugins asked", self.decisions.clone());
+        registry.register("plugin_failures", "Plugins that gave no answer", self.failures.clone());
+        registry.register("downstream_connections", "Open client connections", self.downstream_connections.clone());
+        registry.register("upstream_connections", "Open connections to instances", self.upstream_connections.clone());
+        registry.register("connect_failures", "Connections to instances not opened", self.connect_failures.clone());
+        registry.register("calls_in_flight", "Calls under way", self.calls_in_flight.clone());
+        registry.register("retries", "Attempts repeated on another instance", self.retries.clone());
+    }
+
+    fn register_control(&self, registry: &mut Registry) {
+        registry.register("plugin_loads", "Plugin versions activated and rejected", self.loads.clone());
+        registry.register("registry_events", "What the registry said", self.registry_events.clone());
+        registry.register("registry_revision", "Registry revision of the table", self.revision.clone());
+        let help = "How long the registry has not been heard; 0 while it is";
+        registry.register("registry_stale_seconds", help, self.stale_seconds.clone());
+        registry.register("symbols", "Symbols known", self.symbols.clone());
+        registry.register("instances", "Instances, once per symbol that they own", self.instances.clone());
+    }
+
+    /// The text that Prometheus scrapes, in the OpenMetrics format.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+
+    /// What a route counts.
+    pub fn route(&self, route: &str, service: &str) -> RouteMetrics {
+        let labels = RouteLabels { route: route.into(), service: service.into() };
+        let ok = CallLabels { route: route.into(), service: service.into(), status: "OK", reason: "" };
+        RouteMetrics {
+            route: route.into(),
+            service: service.into(),
+            ok: self.calls.get_or_create_owned(&ok),
+            seconds: self.seconds.get_or_create_owned(&labels),
+            calls: self.calls.clone(),
+        }
+    }
+
+    /// What a plugin counts.
+    pub fn plugin(&self, plugin: &str) -> PluginMetrics {
+        let counter = |kind| self.decisions.get_or_create_owned(&PluginLabels { plugin: plugin.into(), kind });
+        PluginMetrics {
+            plugin: plugin.into(),
+            extracts: counter("extract"),
+            selects: counter("select"),
+            failures: self.failures.clone(),
+        }
+    }
+
+    /// A plugin version was activated (`true`) or rejected.
+    pub fn plugin_load(&self, plugin: &str, activated: bool) {
+        let outcome = if activated { "activated" } else { "rejected" };
+        self.loads.get_or_create(&LoadLabels { plugin: plugin.into(), outcome }).inc();
+    }
+
+    /// Something happened `count` times in a service's part of the registry.
+    pub fn registry_event(&self, registry: &str, service: &str, event: RegistryEvent, count: u64) {
+        let event = match event {
+            RegistryEvent::Put => "put",
+            RegistryEvent::Delete => "delete",
+            RegistryEvent::List => "list",
+            RegistryEvent::Rejected => "rejected",
+            RegistryEvent::Lost => "lost",
+        };
+        let labels = EventLabels { registry: registry.into(), service: service.into(), event };
+        self.registry_events.get_or_create(&labels).inc_by(count);
+    }
+
+    /// What a service's table holds now.
+    pub fn table(&self, registry: &str, service: &str, figures: TableFigures) {
+        let labels = ServiceLabels { registry: registry.into(), service: service.into() };
+        self.revision.get_or_create(&labels).set(figures.revision.cast_signed());
+        self.stale_seconds.get_or_create(&labels).set(figures.stale_seconds);
+        self.symbols.get_or_create(&labels).set(figures.symbols as i64);
+        self.instances.get_or_create(&labels).set(figures.instances as i64);
+    }
+}
+
+/// What [`Metrics::table`] shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TableFigures {
+    /// The registry's revision.
+    pub revision: u64,
+    /// How long the registry has not been heard.
+    pub stale_seconds: f64,
+    /// Symbols known.
+    pub symbols: usize,
+    /// Instances, once per symbol that they own.
+    pub instances: usize,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RouteMetrics {
+    /// A call ended for its caller with this gRPC status after this many seconds. `reason` is that of an error that
+    /// the gateway made, else empty.
+    pub fn ended(&self, status: u8, reason: &'static str, seconds: f64) {
+        self.seconds.observe(seconds);
+        if status == 0 {
+            self.ok.inc();
+            return;
+        }
+        let status = STATUS.get(usize::from(status)).copied().unwrap_or("UNKNOWN");
+        let labels = CallLabels { route: self.route.clone(), service: self.service.clone(), status, reason };
+        self.calls.get_or_create(&labels).inc();
+    }
+}
+
+impl PluginMetrics {
+    /// The plugin gave no answer, for this kind of reason.
+    pub fn failed(&self, reason: &'static str) {
+        self.failures.get_or_create(&FailureLabels { plugin: self.plugin.clone(), reason }).inc();
+    }
+}

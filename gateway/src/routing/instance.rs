@@ -1,0 +1,112 @@
+//! One backend process, and what is known of it live.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+};
+
+use super::{Address, Labels};
+
+/// One backend process as the registry announces it.
+#[derive(Debug)]
+pub struct Instance {
+    /// Labels of the newest registration.
+    pub labels: Labels,
+    /// Weight of the newest registration.
+    pub weight: u32,
+    /// The lowest create revision of its live registrations: who was there first.
+    pub order: u64,
+    /// The highest create revision of its live registrations: the fencing token sent as `symgate-owner`.
+    pub owner: u64,
+    /// What is known of the process behind the address; outlives any change of the registration.
+    pub live: Arc<Live>,
+}
+
+/// Live figures of one address. They survive re-lists; a cache line of its own keeps workers from slowing each other.
+#[derive(Debug)]
+#[repr(align(64))]
+pub struct Live {
+    in_flight: AtomicU32,
+    latency_us: AtomicU32,
+    connections: AtomicU32,
+    registered: AtomicBool,
+    id: u64,
+    address: Address,
+}
+
+impl Live {
+    /// Of an address that was just registered.
+    pub fn new(address: Address) -> Self {
+        Self {
+            in_flight: AtomicU32::new(0),
+            latency_us: AtomicU32::new(0),
+            connections: AtomicU32::new(0),
+            registered: AtomicBool::new(true),
+            id: address.id(),
+            address,
+        }
+    }
+
+    /// Where the instance listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// A number made from the address, the same on every gateway.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Calls of this gateway under way there.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Moving average of the time to response headers in microseconds; 0 while unknown.
+    pub fn latency_us(&self) -> u32 {
+        self.latency_us.load(Relaxed)
+    }
+
+    /// Open connections of all workers.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Relaxed)
+    }
+
+    /// False once the registry took back the last registration.
+    pub fn registered(&self) -> bool {
+        self.registered.load(Relaxed)
+    }
+
+    /// Said by the one writer of the table.
+    pub fn set_registered(&self, registered: bool) {
+        self.registered.store(registered, Relaxed);
+    }
+
+    /// A call was given to the instance.
+    pub fn call_started(&self) {
+        self.in_flight.fetch_add(1, Relaxed);
+    }
+
+    /// That call ended, however it ended.
+    pub fn call_ended(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    /// Response headers came after this many microseconds: an eighth of the difference moves the average.
+    pub fn observe_latency(&self, us: u32) {
+        let old = self.latency_us.load(Relaxed);
+        let new = if old == 0 { us } else { old - old / 8 + us / 8 };
+        // Two workers may lose one of two updates, which an average forgives.
+        self.latency_us.store(new.max(1), Relaxed);
+    }
+
+    /// A worker opened a connection.
+    pub fn connection_opened(&self) {
+        self.connections.fetch_add(1, Relaxed);
+    }
+
+    /// A worker lost or closed a connection.
+    pub fn connection_closed(&self) {
+        self.connections.fetch_sub(1, Relaxed);
+    }
+}

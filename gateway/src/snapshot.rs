@@ -1,0 +1,126 @@
+//! The only meeting point of control plane, data plane and admin: one writer publishes immutable snapshots whole,
+//! readers look at the newest. Knows neither side.
+
+use std::{sync::Arc, time::SystemTime};
+
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    config::Route,
+    plugin::Plugin,
+    routing::{Routes, ServiceTable},
+};
+
+/// One immutable whole of routes, table and plugins.
+#[derive(Clone, Default)]
+pub struct Snapshot {
+    /// All routes; a route names services and plugins by their places below.
+    pub routes: Arc<Routes<Arc<Route>>>,
+    /// All services.
+    pub services: Arc<[Service]>,
+    /// All plugins, each in the version that decides now.
+    pub plugins: Arc<[Arc<Plugin>]>,
+}
+
+/// A service as its registry shows it.
+#[derive(Clone, Default)]
+pub struct Service {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The name of its registry.
+    pub registry: Arc<str>,
+    /// Who owns which symbol.
+    pub table: Arc<ServiceTable>,
+    /// What is known of the table's truth.
+    pub state: TableState,
+}
+
+/// What is known of a table's truth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableState {
+    /// Whether the registry was read whole once.
+    pub loaded: bool,
+    /// The registry's revision that the table shows.
+    pub revision: u64,
+    /// Since when the registry cannot be heard; `None`: it can.
+    pub stale_since: Option<SystemTime>,
+}
+
+/// Publishes snapshots. There is one.
+pub struct Writer {
+    newest: watch::Sender<Arc<Snapshot>>,
+    retired: mpsc::UnboundedReceiver<Arc<Snapshot>>,
+}
+
+/// Sees the newest snapshot; each thread keeps its own.
+pub struct Reader {
+    newest: watch::Receiver<Arc<Snapshot>>,
+    current: Arc<Snapshot>,
+    retire: mpsc::UnboundedSender<Arc<Snapshot>>,
+}
+
+/// Tells that a snapshot was published. Apart from [`Reader`], so that waiting never holds one.
+pub struct Changes(watch::Receiver<Arc<Snapshot>>);
+
+/// Makes readers.
+#[derive(Clone)]
+pub struct Readers {
+    newest: watch::Receiver<Arc<Snapshot>>,
+    retire: mpsc::UnboundedSender<Arc<Snapshot>>,
+}
+
+/// A writer of snapshots that start with `first`, and what makes its readers.
+pub fn channel(first: Snapshot) -> (Writer, Readers) {
+    let (sender, receiver) = watch::channel(Arc::new(first));
+    let (retire, retired) = mpsc::unbounded_channel();
+    (Writer { newest: sender, retired }, Readers { newest: receiver, retire })
+}
+
+impl Writer {
+    /// Replaces the snapshot for all readers at once.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.newest.send_replace(Arc::new(snapshot));
+    }
+
+    /// Waits until readers let go of an old snapshot and frees it here, off their threads.
+    pub async fn free_retired(&mut self) {
+        match self.retired.recv().await {
+            Some(snapshot) => drop(snapshot),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Readers {
+    /// One more reader.
+    pub fn reader(&self) -> Reader {
+        let newest = self.newest.clone();
+        let current = newest.borrow().clone();
+        Reader { newest, current, retire: self.retire.clone() }
+    }
+
+    /// Tells of every later publication.
+    pub fn changes(&self) -> Changes {
+        Changes(self.newest.clone())
+    }
+}
+
+impl Reader {
+    /// The newest snapshot: one atomic load unless it changed.
+    pub fn snapshot(&mut self) -> &Arc<Snapshot> {
+        if self.newest.has_changed().unwrap_or(false) {
+            let newest = self.newest.borrow_and_update().clone();
+            let old = std::mem::replace(&mut self.current, newest);
+            // The writer is gone only when the process ends.
+            drop(self.retire.send(old));
+        }
+        &self.current
+    }
+}
+
+impl Changes {
+    /// Waits until a snapshot was published since the last time; `false`: there will be none.
+    pub async fn next(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+}

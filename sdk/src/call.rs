@@ -1,0 +1,42 @@
+//! What both kinds of plugin are given and may refuse with.
+
+/// One gRPC request that is being routed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Call<'a> {
+    /// The `:path` pseudo-header, e.g. `/pb.KlineService/GetKline`.
+    pub path: &'a str,
+    /// One entry per metadata key asked for, in the same order; `None` where the call does not carry the key.
+    pub metadata: &'a [Option<&'a [u8]>],
+    /// The first request message, once an extractor asked for it.
+    pub message: Option<&'a [u8]>,
+}
+
+/// The gRPC status codes that a plugin may end a call with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the gRPC status codes")]
+pub enum StatusCode {
+    Cancelled,
+    Unknown,
+    InvalidArgument,
+    DeadlineExceeded,
+    NotFound,
+    AlreadyExists,
+    PermissionDenied,
+    ResourceExhausted,
+    FailedPrecondition,
+    OutOfRange,
+    Unimplemented,
+    Internal,
+    Unavailable,
+    DataLoss,
+    Unauthenticated,
+}
+
+/// Ends the call with a status of the plugin's choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The gRPC status of the call.
+    pub code: StatusCode,
+    /// What the caller reads.
+    pub message: String,
+}
