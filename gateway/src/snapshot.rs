@@ -1,7 +1,7 @@
 //! The only meeting point of control plane, data plane and admin: one writer publishes immutable snapshots whole,
 //! readers look at the newest. Knows neither side.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use tokio::sync::{mpsc, watch};
 
@@ -20,6 +20,17 @@ pub struct Snapshot {
     pub services: Arc<[Service]>,
     /// All plugins, each in the version that decides now.
     pub plugins: Arc<[Arc<Plugin>]>,
+    /// For each plugin the newest version that was refused after the one that decides.
+    pub refused: Arc<[Option<Refused>]>,
+}
+
+/// A plugin version that was refused.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// When.
+    pub at: SystemTime,
+    /// Why.
+    pub reason: String,
 }
 
 /// A service as its registry shows it.
@@ -33,6 +44,8 @@ pub struct Service {
     pub table: Arc<ServiceTable>,
     /// What is known of the table's truth.
     pub state: TableState,
+    /// The entries that announce nothing, by key, each with its reason.
+    pub rejected: Arc<BTreeMap<String, String>>,
 }
 
 /// What is known of a table's truth.
