@@ -1,0 +1,238 @@
+//! What one service's registry entries mean together: which instances own which symbol. Keeps the index by key that a
+//! delete event needs; knows no registry, no clock and no snapshot.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{
+    lives::Lives,
+    source::{Entry, Event},
+};
+use crate::routing::{Address, Instance, Layout, Registration, Symbol};
+
+#[cfg(test)]
+mod tests;
+
+/// All entries of one service.
+#[derive(Debug)]
+pub(crate) struct Index {
+    layout: Layout,
+    exclusive: bool,
+    held: FxHashMap<Arc<str>, Held>,
+    by_symbol: FxHashMap<Symbol, BTreeSet<Arc<str>>>,
+    by_address: FxHashMap<Address, BTreeSet<Arc<str>>>,
+    rejected: BTreeMap<String, String>,
+    touched: FxHashSet<Symbol>,
+}
+
+/// One entry that announces an instance.
+#[derive(Debug, PartialEq, Eq)]
+struct Held {
+    registration: Registration,
+    create_revision: u64,
+    mod_revision: u64,
+}
+
+/// What a change brought to light, for the log.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Remark {
+    /// An entry announces nothing.
+    Rejected {
+        /// Its key.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+    /// An entry is odd but used.
+    Odd {
+        /// Its key.
+        key: String,
+        /// What is odd.
+        warning: String,
+    },
+    /// An address is announced under two symbols of an exclusive service; the older entry is suspended.
+    Suspended {
+        /// The key of the older entry.
+        key: String,
+        /// The address of both.
+        address: Address,
+        /// The symbol that the newer entry says.
+        owns: Symbol,
+    },
+}
+
+impl Index {
+    /// Of a service without entries.
+    pub(crate) fn new(layout: Layout, exclusive: bool) -> Self {
+        Self {
+            layout,
+            exclusive,
+            held: FxHashMap::default(),
+            by_symbol: FxHashMap::default(),
+            by_address: FxHashMap::default(),
+            rejected: BTreeMap::new(),
+            touched: FxHashSet::default(),
+        }
+    }
+
+    /// What every key of the service starts with.
+    pub(crate) fn prefix(&self) -> &str {
+        self.layout.prefix()
+    }
+
+    /// The whole list: entries that are not in it are gone, entries that did not change stay untouched.
+    pub(crate) fn list(&mut self, entries: Vec<Entry>, lives: &mut Lives) -> Vec<Remark> {
+        let listed: FxHashSet<&str> = entries.iter().map(|entry| &*entry.key).collect();
+        let gone: Vec<_> = self.held.keys().filter(|key| !listed.contains(&***key)).cloned().collect();
+        self.rejected.retain(|key, _| listed.contains(&**key));
+        // Held until the new entries are in: an address that only changed its key keeps what is known live.
+        let addresses: Vec<_> =
+            gone.iter().filter_map(|key| Some(self.held.get(key)?.registration.address.clone())).collect();
+        addresses.iter().for_each(|address| lives.acquire(address));
+        for key in gone {
+            self.remove(&key, lives);
+        }
+        let remarks = entries.into_iter().flat_map(|entry| self.put(entry, lives)).collect();
+        addresses.iter().for_each(|address| lives.release(address));
+        remarks
+    }
+
+    /// One change.
+    pub(crate) fn apply(&mut self, event: Event, lives: &mut Lives) -> Vec<Remark> {
+        match event {
+            Event::Put(entry) => self.put(entry, lives),
+            Event::Delete { key } => {
+                self.rejected.remove(&key);
+                self.remove(&key, lives);
+                Vec::new()
+            }
+        }
+    }
+
+    /// The symbols whose instances may have changed since the last call, with the instances that they have now.
+    pub(crate) fn changes(&mut self, lives: &Lives) -> Vec<(Symbol, Arc<[Arc<Instance>]>)> {
+        let touched = std::mem::take(&mut self.touched);
+        touched.into_iter().map(|symbol| (symbol.clone(), self.instances(&symbol, lives))).collect()
+    }
+
+    /// The entries that announce nothing, by key, each with its reason.
+    pub(crate) fn rejected(&self) -> &BTreeMap<String, String> {
+        &self.rejected
+    }
+
+    /// Entries that announce an instance.
+    pub(crate) fn registrations(&self) -> usize {
+        self.held.len()
+    }
+
+    fn put(&mut self, entry: Entry, lives: &mut Lives) -> Vec<Remark> {
+        let Entry { key, value, create_revision, mod_revision } = entry;
+        let registration = self.layout.read(&key, &value).map_err(|error| error.to_string()).and_then(|registration| {
+            let own = lives.is_own(&registration.address);
+            if own { Err(format!("{} is this gateway itself", registration.address)) } else { Ok(registration) }
+        });
+        let registration = match registration {
+            Ok(registration) => registration,
+            Err(reason) => {
+                self.remove(&key, lives);
+                let known = self.rejected.insert(key.clone(), reason.clone());
+                let news = known.is_none_or(|known| known != reason);
+                return news.then_some(Remark::Rejected { key, reason }).into_iter().collect();
+            }
+        };
+        self.rejected.remove(&key);
+        let held = Held { registration, create_revision, mod_revision };
+        if self.held.get(&*key) == Some(&held) {
+            return Vec::new();
+        }
+        self.insert(key.into(), held, lives)
+    }
+
+    fn insert(&mut self, key: Arc<str>, held: Held, lives: &mut Lives) -> Vec<Remark> {
+        let address = held.registration.address.clone();
+        // Taken before the old entry is removed, so that a key rewritten with the same address keeps what is known live.
+        lives.acquire(&address);
+        self.remove(&key, lives);
+        let warnings = held.registration.warnings.iter();
+        let mut remarks: Vec<_> =
+            warnings.map(|warning| Remark::Odd { key: key.to_string(), warning: warning.clone() }).collect();
+        self.by_symbol.entry(held.registration.symbol.clone()).or_default().insert(key.clone());
+        self.by_address.entry(address.clone()).or_default().insert(key.clone());
+        self.held.insert(key, held);
+        self.touch(&address);
+        remarks.extend(self.suspended(&address));
+        remarks
+    }
+
+    fn remove(&mut self, key: &str, lives: &mut Lives) {
+        let Some(held) = self.held.remove(key) else { return };
+        let Registration { symbol, address, .. } = held.registration;
+        self.touched.insert(symbol.clone());
+        self.touch(&address);
+        take_key(&mut self.by_symbol, &symbol, key);
+        take_key(&mut self.by_address, &address, key);
+        lives.release(&address);
+    }
+
+    /// Every symbol that an address is announced under: in an exclusive service they depend on each other.
+    fn touch(&mut self, address: &Address) {
+        let keys = self.by_address.get(address).into_iter().flatten();
+        let symbols = keys.filter_map(|key| self.held.get(key)).map(|held| held.registration.symbol.clone());
+        self.touched.extend(symbols);
+    }
+
+    fn instances(&self, symbol: &Symbol, lives: &Lives) -> Arc<[Arc<Instance>]> {
+        let mut by_address: BTreeMap<&Address, Vec<&Held>> = BTreeMap::new();
+        for held in self.by_symbol.get(symbol).into_iter().flatten().filter_map(|key| self.held.get(key)) {
+            let address = &held.registration.address;
+            if !self.exclusive || self.owned(address) == Some(symbol) {
+                by_address.entry(address).or_default().push(held);
+            }
+        }
+        let instances = by_address.into_iter().filter_map(|(address, held)| instance(&held, address, lives));
+        let mut instances: Vec<_> = instances.map(Arc::new).collect();
+        instances.sort_by_key(|instance| instance.order);
+        instances.into()
+    }
+
+    /// The symbol of the newest entry of an address.
+    fn owned(&self, address: &Address) -> Option<&Symbol> {
+        let keys = self.by_address.get(address)?.iter();
+        let newest = keys.filter_map(|key| self.held.get(key)).max_by_key(|held| held.create_revision)?;
+        Some(&newest.registration.symbol)
+    }
+
+    fn suspended(&self, address: &Address) -> Vec<Remark> {
+        let Some(owns) = self.owned(address).filter(|_| self.exclusive) else { return Vec::new() };
+        let keys = self.by_address.get(address).into_iter().flatten();
+        let others = keys.filter(|key| self.held.get(*key).is_some_and(|held| held.registration.symbol != *owns));
+        others
+            .map(|key| Remark::Suspended { key: key.to_string(), address: address.clone(), owns: owns.clone() })
+            .collect()
+    }
+}
+
+/// One instance from all its registrations: the newest says what it is like.
+fn instance(held: &[&Held], address: &Address, lives: &Lives) -> Option<Instance> {
+    let newest = held.iter().max_by_key(|held| held.mod_revision)?;
+    Some(Instance {
+        labels: newest.registration.labels.clone(),
+        weight: newest.registration.weight,
+        order: held.iter().map(|held| held.create_revision).min()?,
+        owner: held.iter().map(|held| held.create_revision).max()?,
+        live: lives.find(address)?,
+    })
+}
+
+fn take_key<K: std::hash::Hash + Eq>(map: &mut FxHashMap<K, BTreeSet<Arc<str>>>, at: &K, key: &str) {
+    if let Some(keys) = map.get_mut(at) {
+        keys.remove(key);
+        if keys.is_empty() {
+            map.remove(at);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What entries mean together, checked as tables of symbol -> addresses.
+
+use super::*;
+
+struct Table {
+    index: Index,
+    lives: Lives,
+    owners: BTreeMap<String, Vec<String>>,
+    remarks: Vec<Remark>,
+}
+
+impl Table {
+    fn new(exclusive: bool) -> Self {
+        let index = Index::new(Layout::new("", "kline", None), exclusive);
+        let lives = Lives::new("127.0.0.1:9000".parse().expect("an address"));
+        Self { index, lives, owners: BTreeMap::new(), remarks: Vec::new() }
+    }
+
+    fn put(&mut self, key: &str, value: &str, revision: u64) -> &mut Self {
+        self.remarks = self.index.apply(Event::Put(entry(key, value, revision)), &mut self.lives);
+        self
+    }
+
+    fn delete(&mut self, key: &str) -> &mut Self {
+        self.remarks = self.index.apply(Event::Delete { key: format!("kline/{key}") }, &mut self.lives);
+        self
+    }
+
+    fn list(&mut self, entries: &[(&str, &str, u64)]) -> &mut Self {
+        let entries = entries.iter().map(|(key, value, revision)| entry(key, value, *revision)).collect();
+        self.remarks = self.index.list(entries, &mut self.lives);
+        self
+    }
+
+    fn changes(&mut self) -> BTreeSet<String> {
+        let changes = self.index.changes(&self.lives);
+        let names = changes.iter().map(|(symbol, _)| symbol.to_string()).collect();
+        for (symbol, instances) in changes {
+            let ports = instances.iter().map(|instance| instance.live.address().to_string()).collect();
+            self.owners.insert(symbol.to_string(), ports);
+        }
+        names
+    }
+
+    #[track_caller]
+    fn check(&mut self, symbol: &str, addresses: &[&str]) -> &mut Self {
+        self.changes();
+        let found = self.owners.get(symbol).cloned().unwrap_or_default();
+        assert_eq!(found, addresses, "the instances of {symbol}");
+        self
+    }
+}
+
+fn entry(key: &str, value: &str, revision: u64) -> Entry {
+    let key = format!("kline/{key}");
+    Entry { key, value: value.into(), create_revision: revision, mod_revision: revision }
+}
+
+#[test]
+fn an_instance_comes_and_goes_with_its_keys() {
+    let mut table = Table::new(true);
+    table.put("BTC/1", "h:1", 1).put("BTC/2", "h:2", 2).put("ETH/3", "h:3", 3);
+    table.check("BTC", &["h:1", "h:2"]).check("ETH", &["h:3"]);
+    table.delete("BTC/1").check("BTC", &["h:2"]);
+    table.delete("BTC/2").check("BTC", &[]).check("ETH", &["h:3"]);
+    table.put("BTC/4", "h:1", 9).check("BTC", &["h:1"]);
+}
+
+#[test]
+fn two_registrations_of_one_address_are_one_instance() {
+    let mut table = Table::new(true);
+    table.put("BTC/1", "h:1", 1).put("BTC/2", r#"{"Addr":"h:1","Metadata":{"weight":5}}"#, 2);
+    table.check("BTC", &["h:1"]);
+    let symbol = "BTC".into();
+    let both = table.index.instances(&symbol, &table.lives);
+    assert_eq!((both[0].order, both[0].owner, both[0].weight), (1, 2, 5), "the newest says what it is like");
+    table.delete("BTC/1").check("BTC", &["h:1"]);
+    let live = both[0].live.clone();
+    assert!(live.registered());
+    table.delete("BTC/2").check("BTC", &[]);
+    assert!(!live.registered(), "the last key went");
+}
+
+#[test]
+fn live_state_survives_a_new_registration_of_the_address() {
+    let mut table = Table::new(true);
+    table.put("BTC/1", "h:1", 1);
+    let before = table.lives.find(&"h:1".parse().expect("an address")).expect("registered");
+    table.put("BTC/2", "h:1", 2).delete("BTC/1").put("BTC/2", "h:1", 3).list(&[("BTC/5", "h:1", 5)]);
+    let after = table.lives.find(&"h:1".parse().expect("an address")).expect("registered");
+    assert!(Arc::ptr_eq(&before, &after) && before.registered());
+}
+
+#[test]
+fn the_newest_key_owns_an_address() {
+    let mut table = Table::new(true);
+    table.put("BTC/1", "h:1", 1).check("BTC", &["h:1"]);
+    table.put("ETH/2", "h:1", 2).check("BTC", &[]).check("ETH", &["h:1"]);
+    assert!(
+        matches!(&*table.remarks, [Remark::Suspended { key, owns, .. }] if key == "kline/BTC/1" && owns.as_str() == "ETH"),
+        "{:?}",
+        table.remarks
+    );
+    table.delete("ETH/2").check("ETH", &[]).check("BTC", &["h:1"]);
+    table.put("ETH/3", "h:1", 3).delete("BTC/1").check("BTC", &[]).check("ETH", &["h:1"]);
+
+    let mut shared = Table::new(false);
+    shared.put("BTC/1", "h:1", 1).put("ETH/2", "h:1", 2).check("BTC", &["h:1"]).check("ETH", &["h:1"]);
+    assert_eq!(shared.remarks, []);
+}
+
+#[test]
+fn a_key_that_moves_to_another_symbol_or_address_takes_its_instance_along() {
+    let mut table = Table::new(true);
+    table.put("1", r#"{"Addr":"h:1","Metadata":{"symbol":"BTC"}}"#, 1).check("BTC", &["h:1"]);
+    table.put("1", r#"{"Addr":"h:1","Metadata":{"symbol":"ETH"}}"#, 1).check("BTC", &[]).check("ETH", &["h:1"]);
+    table.put("1", r#"{"Addr":"h:2","Metadata":{"symbol":"ETH"}}"#, 1).check("ETH", &["h:2"]);
+    assert!(table.lives.find(&"h:1".parse().expect("an address")).is_none());
+}
+
+#[test]
+fn a_bad_entry_rejects_itself_alone_and_is_told_once() {
+    let mut table = Table::new(true);
+    table.put("BTC/1", "h:1", 1).put("BTC/2", "nonsense", 2).check("BTC", &["h:1"]);
+    assert!(matches!(&*table.remarks, [Remark::Rejected { key, .. }] if key == "kline/BTC/2"));
+    table.list(&[("BTC/1", "h:1", 1), ("BTC/2", "nonsense", 2), ("BTC/3", "127.0.0.1:9000", 3)]);
+    assert!(
+        matches!(&*table.remarks, [Remark::Rejected { key, reason }] if key == "kline/BTC/3" && reason.contains("itself")),
+        "{:?}",
+        table.remarks
+    );
+    assert_eq!(table.index.rejected().len(), 2);
+    table.put("BTC/2", "h:2", 4).delete("BTC/3").check("BTC", &["h:1", "h:2"]);
+    assert_eq!(table.index.rejected().len(), 0);
+    table.put("BTC/2", "", 5).check("BTC", &["h:1"]);
+}
+
+#[test]
+fn a_list_replaces_and_touches_only_what_differs() {
+    let mut table = Table::new(true);
+    table.put("BTC/1", "h:1", 1).put("ETH/2", "h:2", 2).put("SOL/3", "h:3", 3);
+    table.changes();
+    table.list(&[("BTC/1", "h:1", 1), ("ETH/2", "h:9", 2), ("XRP/4", "h:4", 4)]);
+    assert_eq!(table.changes(), ["ETH", "SOL", "XRP"].map(String::from).into());
+    table.check("BTC", &["h:1"]).check("ETH", &["h:9"]).check("SOL", &[]).check("XRP", &["h:4"]);
+}
