@@ -25,7 +25,7 @@ pub(crate) struct Index {
     held: FxHashMap<Arc<str>, Held>,
     by_symbol: FxHashMap<Symbol, BTreeSet<Arc<str>>>,
     by_address: FxHashMap<Address, BTreeSet<Arc<str>>>,
-    rejected: BTreeMap<String, String>,
+    rejected: Arc<BTreeMap<String, String>>,
     touched: FxHashSet<Symbol>,
 }
 
@@ -74,7 +74,7 @@ impl Index {
             held: FxHashMap::default(),
             by_symbol: FxHashMap::default(),
             by_address: FxHashMap::default(),
-            rejected: BTreeMap::new(),
+            rejected: Arc::default(),
             touched: FxHashSet::default(),
         }
     }
@@ -88,7 +88,7 @@ impl Index {
     pub(crate) fn list(&mut self, entries: Vec<Entry>, lives: &mut Lives) -> Vec<Remark> {
         let listed: FxHashSet<&str> = entries.iter().map(|entry| &*entry.key).collect();
         let gone: Vec<_> = self.held.keys().filter(|key| !listed.contains(&***key)).cloned().collect();
-        self.rejected.retain(|key, _| listed.contains(&**key));
+        Arc::make_mut(&mut self.rejected).retain(|key, _| listed.contains(&**key));
         // Held until the new entries are in: an address that only changed its key keeps what is known live.
         let addresses: Vec<_> =
             gone.iter().filter_map(|key| Some(self.held.get(key)?.registration.address.clone())).collect();
@@ -106,7 +106,7 @@ impl Index {
         match event {
             Event::Put(entry) => self.put(entry, lives),
             Event::Delete { key } => {
-                self.rejected.remove(&key);
+                self.accept(&key);
                 self.remove(&key, lives);
                 Vec::new()
             }
@@ -120,7 +120,7 @@ impl Index {
     }
 
     /// The entries that announce nothing, by key, each with its reason.
-    pub(crate) fn rejected(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn rejected(&self) -> &Arc<BTreeMap<String, String>> {
         &self.rejected
     }
 
@@ -139,17 +139,23 @@ impl Index {
             Ok(registration) => registration,
             Err(reason) => {
                 self.remove(&key, lives);
-                let known = self.rejected.insert(key.clone(), reason.clone());
+                let known = Arc::make_mut(&mut self.rejected).insert(key.clone(), reason.clone());
                 let news = known.is_none_or(|known| known != reason);
                 return news.then_some(Remark::Rejected { key, reason }).into_iter().collect();
             }
         };
-        self.rejected.remove(&key);
+        self.accept(&key);
         let held = Held { registration, create_revision, mod_revision };
         if self.held.get(&*key) == Some(&held) {
             return Vec::new();
         }
         self.insert(key.into(), held, lives)
+    }
+
+    fn accept(&mut self, key: &str) {
+        if self.rejected.contains_key(key) {
+            Arc::make_mut(&mut self.rejected).remove(key);
+        }
     }
 
     fn insert(&mut self, key: Arc<str>, held: Held, lives: &mut Lives) -> Vec<Remark> {
