@@ -11,6 +11,20 @@ pub struct Call<'a> {
     pub message: Option<&'a [u8]>,
 }
 
+impl<'a> Call<'a> {
+    /// The value of the `index`-th metadata key asked for; `None` where the call does not carry it.
+    #[must_use]
+    pub fn value(&self, index: usize) -> Option<&'a [u8]> {
+        self.metadata.get(index).copied().flatten()
+    }
+
+    /// The same as text; `None` also where it is not UTF-8.
+    #[must_use]
+    pub fn text(&self, index: usize) -> Option<&'a str> {
+        str::from_utf8(self.value(index)?).ok()
+    }
+}
+
 /// The gRPC status codes that a plugin may end a call with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of the gRPC status codes")]
@@ -39,4 +53,11 @@ pub struct Rejection {
     pub code: StatusCode,
     /// What the caller reads.
     pub message: String,
+}
+
+impl Rejection {
+    /// A rejection with this status; the message is what the caller reads.
+    pub fn new(code: StatusCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
 }
