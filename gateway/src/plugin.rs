@@ -1,126 +1,61 @@
 //! The plugin host: makes policies from Wasm files and from the built-ins, and asks them within limits. Knows no
 //! routes, no registry and no sockets.
 
-use std::{sync::Arc, time::SystemTime};
+mod compile;
+mod engine;
+mod limits;
+mod lines;
+mod native;
+mod sandbox;
+mod wasm;
+mod wit;
+mod worker;
 
+use std::{
+    sync::{Arc, Weak},
+    time::{Duration, SystemTime},
+};
+
+use http::HeaderName;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 use symgate_sdk::{Call, extract, select};
 
+pub use self::worker::Sandboxes;
+use self::{engine::Ticker, native::Native, sandbox::Inside, wasm::Wasm};
 use crate::config;
 
 /// Makes plugins; holds the Wasm engine. Loading blocks for the time of a compilation: call it off the workers.
-pub struct Host {}
+#[derive(Clone)]
+pub struct Host {
+    engine: wasmtime::Engine,
+    imports: Arc<wasmtime::component::Linker<Inside>>,
+    /// Runs while there is a Wasm plugin.
+    ticker: Arc<Mutex<Weak<Ticker>>>,
+}
 
 /// One version of a policy, ready to be asked. Dropped with its sandboxes when the last snapshot lets go of it.
-pub struct Plugin {}
-
-/// Why a file or its configuration is refused; the text is for the operator and names neither plugin nor file.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Rejected(pub String);
-
-/// Why a plugin gave no answer to one call.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// It trapped; with the trap, and the panic message when there is one.
-    #[error("trapped: {0}")]
-    Trap(String),
-    /// It used more time than its limit.
-    #[error("used more than its {0:?} of CPU time")]
-    Time(std::time::Duration),
-    /// It answered something that the contract does not allow.
-    #[error("answered against the contract: {0}")]
-    Contract(String),
-    /// No sandbox: after a trap new ones come with backoff.
-    #[error("has no sandbox: a new one is made after a pause when one trapped")]
-    NoSandbox,
+pub struct Plugin {
+    name: Arc<str>,
+    version: Arc<str>,
+    loaded: SystemTime,
+    inputs: Inputs,
+    policy: Policy,
+    fallback: Option<Arc<Self>>,
 }
 
-/// What one worker keeps to ask plugins: its own sandboxes, by the plugin's place in the snapshot.
-#[derive(Default)]
-pub struct Sandboxes {}
-
-impl Host {
-    /// Starts the engine and its epoch thread; both end with the last clone of the host.
-    pub fn new() -> Result<Self, Rejected> {
-        todo!()
-    }
-
-    /// A plugin from the bytes of its file: a core module that carries the contract, or a component. Compiles,
-    /// checks imports and exports, runs `init` on a trial sandbox, and makes `sandboxes` more that all answered alike.
-    ///
-    /// # Errors
-    /// Says what is wrong with the file or the configuration, and what was expected.
-    pub fn load(&self, plugin: &config::Plugin, bytes: &[u8], sandboxes: usize) -> Result<Plugin, Rejected> {
-        let _ = (plugin, bytes, sandboxes);
-        todo!()
-    }
-
-    /// A plugin without a file: the built-in that its configuration names.
-    ///
-    /// # Errors
-    /// Says what is wrong with the configuration.
-    pub fn builtin(plugin: &config::Plugin) -> Result<Plugin, Rejected> {
-        let _ = plugin;
-        todo!()
-    }
+/// Who decides.
+#[expect(clippy::large_enum_variant, reason = "there are few plugins, each behind an `Arc`")]
+enum Policy {
+    Native(Native),
+    Wasm(Wasm),
 }
 
-impl Plugin {
-    /// Its name in the configuration.
-    pub fn name(&self) -> &str {
-        todo!()
-    }
-
-    /// Twelve hex digits: the hash of code and configuration; of a built-in: `builtin` and that of its configuration.
-    pub fn version(&self) -> &str {
-        todo!()
-    }
-
-    /// When it was made.
-    pub fn loaded(&self) -> SystemTime {
-        todo!()
-    }
-
-    /// What it wants as an extractor; `None`: it is none.
-    pub fn extract_inputs(&self) -> Option<&extract::Inputs> {
-        todo!()
-    }
-
-    /// What it wants as a selector; `None`: it is none.
-    pub fn select_inputs(&self) -> Option<&select::Inputs> {
-        todo!()
-    }
-
-    /// The native policy to ask when the Wasm one fails; `None`: the configuration names none.
-    pub fn fallback(&self) -> Option<&Arc<Self>> {
-        todo!()
-    }
-}
-
-impl Sandboxes {
-    /// Asks the plugin at place `at` of the snapshot, which is `plugin`, which symbol the call belongs to.
-    ///
-    /// # Errors
-    /// When it gives no answer; the sandbox is thrown away if that spoiled it.
-    pub fn extract(&mut self, at: usize, plugin: &Plugin, call: &Call<'_>) -> Result<extract::Outcome, Failure> {
-        let _ = (at, plugin, call);
-        todo!()
-    }
-
-    /// Asks the plugin at place `at` of the snapshot, which is `plugin`, which candidate gets the call.
-    ///
-    /// # Errors
-    /// When it gives no answer or an index out of range.
-    pub fn select(&mut self, at: usize, plugin: &Plugin, question: &Question<'_>) -> Result<select::Outcome, Failure> {
-        let _ = (at, plugin, question);
-        todo!()
-    }
-
-    /// Drops the sandboxes of versions that are not among `plugins`, a snapshot's.
-    pub fn keep(&mut self, plugins: &[Arc<Plugin>]) {
-        let _ = plugins;
-        todo!()
-    }
+/// What a policy asked for at `init`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Inputs {
+    extract: Option<extract::Inputs>,
+    select: Option<select::Inputs>,
 }
 
 /// What a selector is asked.
@@ -135,3 +70,182 @@ pub struct Question<'a> {
     /// A number that differs for every call.
     pub random: u64,
 }
+
+/// Why a file or its configuration is refused; the text is for the operator and names neither plugin nor file.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Rejected(pub String);
+
+/// Why a plugin gave no answer to one call; reads on after the plugin's name.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// It trapped; with the panic message when there is one, else the kind of trap.
+    #[error("trapped: {0}")]
+    Trap(String),
+    /// It used more time than its limit.
+    #[error("used more than its {0:?} of CPU time")]
+    Time(Duration),
+    /// It wanted more memory than its limit, in bytes.
+    #[error("wanted more than its {} of memory", size(*.0))]
+    Memory(usize),
+    /// It answered something that the contract does not allow.
+    #[error("answered against the contract: {0}")]
+    Contract(String),
+    /// No sandbox: after a trap new ones come with backoff.
+    #[error("has no sandbox: a new one is made after a pause when one trapped")]
+    NoSandbox,
+}
+
+/// The version that a file of these bytes is under this configuration: twelve hex digits.
+pub fn version(plugin: &config::Plugin, bytes: &[u8]) -> String {
+    let time = plugin.limits.time.as_nanos().to_be_bytes();
+    hash(&[bytes, plugin.config.as_bytes(), &time, &plugin.limits.memory.to_be_bytes()])
+}
+
+impl Host {
+    /// Starts the engine. The thread that interrupts its plugins comes with the first Wasm plugin and ends with the
+    /// last.
+    ///
+    /// # Errors
+    /// When the machine does not let it.
+    pub fn new() -> Result<Self, Rejected> {
+        let unable = |error: wasmtime::Error| Rejected(format!("the Wasm engine does not start: {error:#}"));
+        let engine = engine::engine().map_err(unable)?;
+        let imports = Arc::new(sandbox::imports(&engine).map_err(unable)?);
+        Ok(Self { engine, imports, ticker: Arc::default() })
+    }
+
+    /// A plugin from the bytes of its file: a core module that carries the contract, or a component. Compiles,
+    /// checks imports and exports, runs `init` on a trial sandbox, asks it once, and makes `sandboxes` and a spare that
+    /// all answered `init` alike.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file or the configuration, and what was expected.
+    pub fn load(&self, plugin: &config::Plugin, bytes: &[u8], sandboxes: usize) -> Result<Plugin, Rejected> {
+        let name: Arc<str> = plugin.name.as_str().into();
+        let version: Arc<str> = version(plugin, bytes).into();
+        let fallback = match plugin.builtin {
+            Some(_) => Some(Arc::new(
+                Self::builtin(plugin)
+                    .map_err(|Rejected(reason)| Rejected(format!("the built-in that stands in for it: {reason}")))?,
+            )),
+            None => None,
+        };
+        let lines = lines::Lines::new(Arc::clone(&name), Arc::clone(&version));
+        let (wasm, inputs) = Wasm::new(self, plugin, bytes, lines, sandboxes)?;
+        Ok(Plugin { name, version, loaded: SystemTime::now(), inputs, policy: Policy::Wasm(wasm), fallback })
+    }
+
+    /// A plugin without a file: the built-in that its configuration names.
+    ///
+    /// # Errors
+    /// Says what is wrong with the configuration.
+    pub fn builtin(plugin: &config::Plugin) -> Result<Plugin, Rejected> {
+        let builtin = plugin.builtin.ok_or_else(|| Rejected("it has neither a file nor a built-in".into()))?;
+        let (native, inputs) = Native::new(builtin, &plugin.config)?;
+        inputs.check()?;
+        let version = format!("builtin-{}", hash(&[format!("{builtin:?}").as_bytes(), plugin.config.as_bytes()]));
+        Ok(Plugin {
+            name: plugin.name.as_str().into(),
+            version: version.into(),
+            loaded: SystemTime::now(),
+            inputs,
+            policy: Policy::Native(native),
+            fallback: None,
+        })
+    }
+
+    fn ticker(&self) -> Result<Arc<Ticker>, Rejected> {
+        let mut ticker = self.ticker.lock();
+        if let Some(running) = ticker.upgrade() {
+            return Ok(running);
+        }
+        let started = Ticker::start(self.engine.clone())
+            .map_err(|error| Rejected(format!("the thread that interrupts plugins does not start: {error}")))?;
+        let started = Arc::new(started);
+        *ticker = Arc::downgrade(&started);
+        Ok(started)
+    }
+}
+
+impl Plugin {
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Twelve hex digits: the hash of code, configuration and limits; of a built-in: `builtin-` and that of its
+    /// configuration.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// When it was made.
+    pub fn loaded(&self) -> SystemTime {
+        self.loaded
+    }
+
+    /// What it wants as an extractor; `None`: it is none.
+    pub fn extract_inputs(&self) -> Option<&extract::Inputs> {
+        self.inputs.extract.as_ref()
+    }
+
+    /// What it wants as a selector; `None`: it is none.
+    pub fn select_inputs(&self) -> Option<&select::Inputs> {
+        self.inputs.select.as_ref()
+    }
+
+    /// The native policy to ask when the Wasm one fails; `None`: the configuration names none.
+    pub fn fallback(&self) -> Option<&Arc<Self>> {
+        self.fallback.as_ref()
+    }
+}
+
+impl Inputs {
+    /// Whether the gateway can give these.
+    fn check(&self) -> Result<(), Rejected> {
+        let of_extract = self.extract.iter().flat_map(|inputs| &inputs.metadata);
+        let of_select = self.select.iter().flat_map(|inputs| &inputs.metadata);
+        match of_extract.chain(of_select).find(|key| HeaderName::from_lowercase(key.as_bytes()).is_err()) {
+            Some(key) => {
+                Err(Rejected(format!("it asks for metadata `{key}`; keys are HTTP header names in lower case")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Failure {
+    /// One word for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Trap(_) => "trap",
+            Self::Time(_) => "time",
+            Self::Memory(_) => "memory",
+            Self::Contract(_) => "contract",
+            Self::NoSandbox => "no-sandbox",
+        }
+    }
+
+    fn not_an(kind: &str) -> Self {
+        Self::Contract(format!("it is no {kind}"))
+    }
+}
+
+fn size(bytes: usize) -> String {
+    const MEBIBYTE: usize = 1 << 20;
+    if bytes.is_multiple_of(MEBIBYTE) { format!("{} MiB", bytes / MEBIBYTE) } else { format!("{bytes} bytes") }
+}
+
+/// Twelve hex digits of the hash over the parts.
+fn hash(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

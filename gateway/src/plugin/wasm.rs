@@ -1,0 +1,103 @@
+//! One compiled version of a Wasm plugin and its sandboxes that no worker has taken yet.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
+use symgate_sdk::{Call, extract::Need, select::Candidates};
+
+use super::{
+    Failure, Host, Inputs, Question, Rejected, compile,
+    engine::Ticker,
+    lines::Lines,
+    sandbox::{Blueprint, Sandbox},
+};
+use crate::config;
+
+/// One compiled version.
+pub(super) struct Wasm {
+    /// Differs for everything ever loaded, so that a worker sees that its sandbox is another version's.
+    serial: u64,
+    blueprint: Blueprint,
+    inputs: Inputs,
+    ready: Mutex<Vec<Sandbox>>,
+    /// Its sandboxes rely on being interrupted.
+    _ticker: Arc<Ticker>,
+}
+
+impl Wasm {
+    /// Compiles, tries it out and fills the pool.
+    pub(super) fn new(
+        host: &Host,
+        plugin: &config::Plugin,
+        bytes: &[u8],
+        lines: Lines,
+        sandboxes: usize,
+    ) -> Result<(Self, Inputs), Rejected> {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        let compiled = compile::compile(&host.engine, bytes)?;
+        let blueprint = Blueprint::new(&host.imports, &compiled, plugin, lines)?;
+        let ticker = host.ticker()?;
+        let (mut trial, inputs) = blueprint.sandbox()?;
+        inputs.check()?;
+        if let Err(failure) = self_test(&mut trial, &inputs) {
+            // Not refused for it: a plugin may rely on what real calls carry, and each call has its own protection.
+            tracing::warn!(plugin = plugin.name, "the plugin {failure}, when it was asked about an empty call");
+        }
+        let wasm = Self {
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+            blueprint,
+            inputs: inputs.clone(),
+            ready: Mutex::default(),
+            _ticker: ticker,
+        };
+        let ready = (0..=sandboxes).map(|_| wasm.sandbox()).collect::<Result<_, _>>()?;
+        *wasm.ready.lock() = ready;
+        Ok((wasm, inputs))
+    }
+
+    pub(super) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// A sandbox from the pool; a new one when it is empty.
+    pub(super) fn take(&self) -> Result<Sandbox, Rejected> {
+        let ready = self.ready.lock().pop();
+        ready.map_or_else(|| self.sandbox(), Ok)
+    }
+
+    fn sandbox(&self) -> Result<Sandbox, Rejected> {
+        let (sandbox, inputs) = self.blueprint.sandbox()?;
+        if inputs != self.inputs {
+            return Err(Rejected(format!(
+                "its init does not always answer alike: {:?}, then {inputs:?}; every sandbox must ask for the same",
+                self.inputs
+            )));
+        }
+        Ok(sandbox)
+    }
+}
+
+/// Asks about a call that carries nothing.
+fn self_test(sandbox: &mut Sandbox, inputs: &Inputs) -> Result<(), Failure> {
+    if let Some(inputs) = &inputs.extract {
+        let metadata = vec![None; inputs.metadata.len()];
+        let message = (inputs.message == Need::Always).then_some([].as_slice());
+        sandbox.extract(&Call { path: "/", metadata: &metadata, message })?;
+    }
+    if let Some(inputs) = &inputs.select {
+        let metadata = vec![None; inputs.metadata.len()];
+        let labels = vec![None; inputs.labels.len()];
+        let candidates = Candidates {
+            figures: &[1, 0, 0],
+            ids: if inputs.ids { &[0] } else { &[] },
+            orders: if inputs.orders { &[0] } else { &[] },
+            labels: &labels,
+        };
+        let call = Call { path: "/", metadata: &metadata, message: None };
+        sandbox.select(&Question { call, symbol: "", candidates, random: 0 })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! What one worker keeps to ask plugins: its own sandboxes. Nothing here is shared between threads.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustc_hash::FxHashMap;
+use symgate_sdk::{
+    Call,
+    extract::{self, Need},
+    select,
+};
+
+use super::{Failure, Plugin, Policy, Question, Rejected, sandbox::Sandbox, wasm::Wasm};
+
+/// The pause before the second new sandbox in a row; each further one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Numbers per candidate in [`select::Candidates::figures`].
+const FIGURES: usize = 3;
+
+/// What one worker keeps to ask plugins: its own sandboxes, by the plugin's place in the snapshot.
+#[derive(Default)]
+pub struct Sandboxes {
+    kept: FxHashMap<usize, Kept>,
+}
+
+/// The sandbox of one plugin version.
+struct Kept {
+    /// Whose: see [`Wasm::serial`].
+    serial: u64,
+    sandbox: Option<Sandbox>,
+    backoff: Backoff,
+}
+
+/// How long to do without a sandbox: an answer forgives everything, one trap costs nothing, and only a plugin that
+/// traps again and again is kept from using the worker's time up with new sandboxes.
+#[derive(Default)]
+struct Backoff {
+    /// Sandboxes spoiled in a row.
+    spoiled: u32,
+    until: Option<Instant>,
+}
+
+impl Sandboxes {
+    /// Asks the plugin at place `at` of the snapshot, which is `plugin`, which symbol the call belongs to.
+    ///
+    /// # Errors
+    /// When it gives no answer; the sandbox is thrown away if that spoiled it.
+    pub fn extract(&mut self, at: usize, plugin: &Plugin, call: &Call<'_>) -> Result<extract::Outcome, Failure> {
+        let outcome = match &plugin.policy {
+            Policy::Native(native) => native.extract(call),
+            Policy::Wasm(wasm) => self.ask(at, wasm, |sandbox| sandbox.extract(call)),
+        }?;
+        if outcome == extract::Outcome::NeedMessage {
+            if call.message.is_some() {
+                return Err(Failure::Contract("`need-message` though the message was given".into()));
+            }
+            if plugin.extract_inputs().is_some_and(|inputs| inputs.message == Need::Never) {
+                return Err(Failure::Contract("`need-message` after it declared `never` at init".into()));
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Asks the plugin at place `at` of the snapshot, which is `plugin`, which candidate gets the call.
+    ///
+    /// # Errors
+    /// When it gives no answer or an index out of range.
+    pub fn select(&mut self, at: usize, plugin: &Plugin, question: &Question<'_>) -> Result<select::Outcome, Failure> {
+        let outcome = match &plugin.policy {
+            Policy::Native(native) => native.select(question),
+            Policy::Wasm(wasm) => self.ask(at, wasm, |sandbox| sandbox.select(question)),
+        }?;
+        let count = question.candidates.figures.len() / FIGURES;
+        match outcome {
+            select::Outcome::Candidate(index) if usize::try_from(index).is_ok_and(|index| index >= count) => {
+                Err(Failure::Contract(format!("candidate {index} of {count}; the first is 0")))
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Drops the sandboxes of versions that are not among `plugins`, a snapshot's.
+    pub fn keep(&mut self, plugins: &[Arc<Plugin>]) {
+        self.kept.retain(|at, kept| match plugins.get(*at).map(|plugin| &plugin.policy) {
+            Some(Policy::Wasm(wasm)) => wasm.serial() == kept.serial,
+            Some(Policy::Native(_)) | None => false,
+        });
+    }
+
+    fn ask<T>(
+        &mut self,
+        at: usize,
+        wasm: &Wasm,
+        question: impl FnOnce(&mut Sandbox) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let kept = self.kept.entry(at).or_insert_with(|| Kept::new(wasm.serial()));
+        if kept.serial != wasm.serial() {
+            *kept = Kept::new(wasm.serial());
+        }
+        kept.ask(wasm, question)
+    }
+}
+
+impl Kept {
+    fn new(serial: u64) -> Self {
+        Self { serial, sandbox: None, backoff: Backoff::default() }
+    }
+
+    fn ask<T>(&mut self, wasm: &Wasm, question: impl FnOnce(&mut Sandbox) -> Result<T, Failure>) -> Result<T, Failure> {
+        let answer = match &mut self.sandbox {
+            Some(sandbox) => question(sandbox),
+            empty => {
+                if self.backoff.holds(Instant::now()) {
+                    return Err(Failure::NoSandbox);
+                }
+                match wasm.take() {
+                    Ok(sandbox) => question(empty.insert(sandbox)),
+                    Err(Rejected(reason)) => Err(Failure::Trap(format!("while a new sandbox was made: {reason}"))),
+                }
+            }
+        };
+        if answer.is_ok() {
+            self.backoff.spoiled = 0;
+        } else {
+            self.sandbox = None;
+            self.backoff.spoiled(Instant::now());
+        }
+        answer
+    }
+}
+
+impl Backoff {
+    fn spoiled(&mut self, now: Instant) {
+        let pause = match self.spoiled.checked_sub(1) {
+            None => Duration::ZERO,
+            Some(doublings) => FIRST_PAUSE.saturating_mul(1 << doublings.min(16)).min(LONGEST_PAUSE),
+        };
+        self.spoiled = self.spoiled.saturating_add(1);
+        self.until = Some(now + pause);
+    }
+
+    fn holds(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_until_an_answer_comes() {
+        let now = Instant::now();
+        let mut backoff = Backoff::default();
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            backoff.spoiled(now);
+            pauses.push((backoff.until.unwrap() - now).as_millis());
+        }
+        assert_eq!(pauses, [0, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+        assert!(backoff.holds(now), "a pause holds");
+        assert!(!backoff.holds(now + LONGEST_PAUSE), "and ends");
+
+        backoff.spoiled = 0;
+        backoff.spoiled(now);
+        assert!(!backoff.holds(now), "after an answer the first new sandbox comes at once again");
+    }
+}
