@@ -1,10 +1,30 @@
-//! The configuration, valid: a [`Config`] that exists can be run. Reading one from TOML is in [`raw`].
+//! The configuration, valid: a [`Config`] that exists can be run. Opens no socket and asks no registry.
 //!
-//! Services, plugins and routes refer to each other by their place in the lists below.
+//! Services, plugins and routes refer to each other by their place in the lists below. On the way from TOML, `raw` is
+//! what the file may say, `resolve` is what it means.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use crate::routing::{Condition, KeyTemplate, PathMatch};
+use serde::Deserialize;
+
+pub use self::error::ConfigError;
+use crate::routing::{Condition, KeyTemplate, Layout, PathMatch};
+pub use crate::telemetry::Format as LogFormat;
+
+mod defaults;
+mod environment;
+mod error;
+mod raw;
+mod resolve;
+mod units;
+
+#[cfg(test)]
+mod tests;
 
 /// Everything that `symgate.toml` says, with every default filled in.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,61 +47,99 @@ pub struct Config {
     pub routes: Vec<Route>,
 }
 
+impl Service {
+    /// How the keys of the service are made in its registry.
+    pub fn layout(&self, registry: &Registry) -> Layout {
+        Layout::new(&registry.prefix, &self.name, self.key.clone())
+    }
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it start at its folder.
+    ///
+    /// # Errors
+    /// Names each mistake with its line and column, and how to mend it.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+        Self::parse(&text, &path.display().to_string(), path.parent().unwrap_or_else(|| Path::new("")))
+    }
+
+    /// Reads a text. `file_name` is what errors call it; relative paths in it start at `base_dir`.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<Self, ConfigError> {
+        Self::parse_with(text, base_dir, &|name| std::env::var(name).ok())
+            .map_err(|mistakes| ConfigError::new(file_name, text, mistakes))
+    }
+
+    fn parse_with(text: &str, base_dir: &Path, variable: environment::Lookup<'_>) -> Result<Self, Vec<error::Mistake>> {
+        let mut document = toml::de::DeTable::parse(text).map_err(|error| vec![error.into()])?;
+        environment::expand(document.get_mut(), variable)?;
+        let raw = raw::File::deserialize(toml::Deserializer::from(document)).map_err(|error| vec![error.into()])?;
+        resolve::config(raw, base_dir)
+    }
+}
+
 /// The listener that clients connect to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Listen {
     /// Where to listen.
+    #[serde(deserialize_with = "units::listen_address")]
     pub address: SocketAddr,
     /// Data-plane threads.
+    #[serde(deserialize_with = "units::count")]
     pub workers: usize,
     /// Open client connections; more wait in the kernel's queue.
+    #[serde(deserialize_with = "units::count")]
     pub max_connections: usize,
     /// Streams that one client connection may have open.
+    #[serde(deserialize_with = "units::count")]
     pub max_concurrent_streams: u32,
     /// Bytes of header list that a client may send (RFC 9113 section 6.5.2).
+    #[serde(deserialize_with = "units::size")]
     pub max_header_bytes: u32,
     /// Receive window of one stream in bytes.
+    #[serde(deserialize_with = "units::window")]
     pub stream_window: u32,
     /// Receive window of one connection in bytes.
+    #[serde(deserialize_with = "units::window")]
     pub connection_window: u32,
     /// How long calls may go on after SIGTERM.
+    #[serde(deserialize_with = "units::duration")]
     pub drain_timeout: Duration,
 }
 
 /// Connections to instances.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Upstream {
     /// How long opening a connection may take.
+    #[serde(deserialize_with = "units::timeout")]
     pub connect_timeout: Duration,
     /// Connections that one worker keeps ready; instances beyond it are connected on first use.
     pub warm_connections: usize,
 }
 
 /// The listener for operators.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Admin {
     /// Where to listen.
+    #[serde(deserialize_with = "units::listen_address")]
     pub address: SocketAddr,
 }
 
 /// The gateway's own log, written to standard error.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// A `tracing` filter, e.g. `info` or `symgate=debug`.
+    #[serde(deserialize_with = "units::filter")]
     pub filter: String,
     /// How a line looks.
     pub format: LogFormat,
-}
-
-/// How a log line looks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
 }
 
 /// Where registrations come from.
@@ -146,7 +204,7 @@ pub struct Plugin {
 }
 
 /// A policy that is linked into the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Builtin {
     /// Extractor: the value of a metadata key.
@@ -159,12 +217,35 @@ pub enum Builtin {
     RendezvousHash,
 }
 
+impl Builtin {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::MetadataKey, Self::MessageField, Self::LeastLoaded, Self::RendezvousHash];
+
+    /// What the configuration calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MetadataKey => "metadata-key",
+            Self::MessageField => "message-field",
+            Self::LeastLoaded => "least-loaded",
+            Self::RendezvousHash => "rendezvous-hash",
+        }
+    }
+
+    /// Whether it finds symbols; else it selects instances.
+    pub const fn is_extractor(self) -> bool {
+        matches!(self, Self::MetadataKey | Self::MessageField)
+    }
+}
+
 /// What a sandbox may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// CPU time of one call into the sandbox.
+    #[serde(deserialize_with = "units::timeout")]
     pub time: Duration,
     /// Bytes of linear memory.
+    #[serde(deserialize_with = "units::size")]
     pub memory: usize,
 }
 
@@ -198,7 +279,8 @@ pub struct Route {
 }
 
 /// What happens to a call that carries no symbol.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum NoSymbol {
     /// `INVALID_ARGUMENT`.
     #[default]
@@ -210,7 +292,7 @@ pub enum NoSymbol {
 }
 
 /// What happens when a plugin fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnFailure {
     /// `INTERNAL`.

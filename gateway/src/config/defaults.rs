@@ -1,0 +1,79 @@
+//! Every default, once. `symgate.example.toml` shows them all and is tested against this file.
+
+use std::{net::Ipv4Addr, path::Path, thread, time::Duration};
+
+use super::{Admin, Builtin, Limits, Listen, Log, LogFormat, Registry, Source, Upstream};
+
+const KIB: u32 = 1024;
+const MIB: u32 = 1024 * KIB;
+
+/// The selector of a route that names none.
+pub(super) const SELECT: Builtin = Builtin::LeastLoaded;
+
+/// The registry when the configuration names none: a file beside it.
+pub(super) fn registry(base: &Path) -> Registry {
+    Registry { name: "main".into(), prefix: String::new(), source: Source::File(base.join("instances.toml")) }
+}
+
+pub(super) const fn etcd_timeout() -> Duration {
+    Duration::from_secs(5)
+}
+
+pub(super) const fn etcd_watchdog() -> Duration {
+    Duration::from_secs(30)
+}
+
+/// `[[service]] exclusive`
+pub(super) const fn exclusive() -> bool {
+    true
+}
+
+/// `NOT_FOUND`: go-zero's breaker counts `UNAVAILABLE` over all symbols of a method, so that one delisted symbol would
+/// cut off every other.
+pub(super) const fn unknown_symbol() -> u8 {
+    5
+}
+
+pub(super) const fn max_first_message() -> usize {
+    MIB as usize
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            address: (Ipv4Addr::UNSPECIFIED, 9000).into(),
+            workers: thread::available_parallelism().map_or(1, usize::from),
+            max_connections: 10_000,
+            // hyper's 200 would make grpc-go clients queue the 201st call without a word.
+            max_concurrent_streams: 1_000,
+            max_header_bytes: 64 * KIB,
+            stream_window: 256 * KIB,
+            connection_window: MIB,
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self { connect_timeout: Duration::from_secs(1), warm_connections: 1_024 }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { address: (Ipv4Addr::LOCALHOST, 9901).into() }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".into(), format: LogFormat::Text }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time: Duration::from_millis(5), memory: 16 * MIB as usize }
+    }
+}

@@ -1,0 +1,148 @@
+//! The file as it may be written: names are still names, and nothing was compared with anything. What needs no look
+//! elsewhere is already valid here.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, Visitor},
+};
+use toml::{Spanned, Table};
+
+use super::{Admin, Builtin, Limits, Listen, Log, NoSymbol, OnFailure, Upstream, defaults, units};
+use crate::routing::KeyTemplate;
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) listen: Option<Spanned<Listen>>,
+    #[serde(default)]
+    pub(super) upstream: Upstream,
+    pub(super) admin: Option<Spanned<Admin>>,
+    #[serde(default)]
+    pub(super) log: Log,
+    #[serde(default)]
+    pub(super) registry: Vec<Registry>,
+    #[serde(default)]
+    pub(super) service: Vec<Service>,
+    #[serde(default)]
+    pub(super) plugin: Vec<Plugin>,
+    #[serde(default)]
+    pub(super) route: Vec<Route>,
+}
+
+/// `[[registry]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Registry {
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) prefix: String,
+    pub(super) file: Option<PathBuf>,
+    pub(super) etcd: Option<Spanned<Etcd>>,
+}
+
+/// `etcd = { ... }`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Etcd {
+    pub(super) endpoints: Vec<Spanned<String>>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) password_file: Option<Spanned<PathBuf>>,
+    #[serde(default = "defaults::etcd_timeout", deserialize_with = "units::timeout")]
+    pub(super) timeout: Duration,
+    #[serde(default = "defaults::etcd_watchdog", deserialize_with = "units::timeout")]
+    pub(super) watchdog: Duration,
+}
+
+/// `[[service]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Service {
+    pub(super) name: Spanned<String>,
+    pub(super) registry: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "units::key_template")]
+    pub(super) key: Option<KeyTemplate>,
+    #[serde(default = "defaults::exclusive")]
+    pub(super) exclusive: bool,
+}
+
+/// `[[plugin]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plugin {
+    pub(super) name: Spanned<String>,
+    pub(super) path: Option<PathBuf>,
+    pub(super) builtin: Option<Builtin>,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) config: Table,
+}
+
+/// `[[route]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    #[serde(rename = "match")]
+    pub(super) path: Spanned<String>,
+    pub(super) authority: Option<String>,
+    #[serde(default, deserialize_with = "units::metadata")]
+    pub(super) metadata: Vec<(String, String)>,
+    pub(super) service: Spanned<String>,
+    pub(super) extract: Option<Spanned<Policy>>,
+    pub(super) select: Option<Spanned<Policy>>,
+    #[serde(default, deserialize_with = "units::no_symbol")]
+    pub(super) no_symbol: NoSymbol,
+    #[serde(default = "defaults::unknown_symbol", deserialize_with = "units::status")]
+    pub(super) unknown_symbol: u8,
+    pub(super) on_failure: Option<Spanned<OnFailure>>,
+    #[serde(default = "defaults::max_first_message", deserialize_with = "units::size")]
+    pub(super) max_first_message: usize,
+    #[serde(default)]
+    pub(super) reply_instance: bool,
+}
+
+/// Who decides for a route.
+pub(super) enum Policy {
+    /// A `[[plugin]]`, or a built-in with its default configuration.
+    Named(String),
+    /// `{ builtin = "...", ... }`: a built-in with this configuration.
+    Builtin(Builtin, Table),
+}
+
+impl<'de> Deserialize<'de> for Policy {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(PolicyVisitor)
+    }
+}
+
+/// Not serde's untagged enum: that one forgets where in the file a mistake is.
+struct PolicyVisitor;
+
+impl<'de> Visitor<'de> for PolicyVisitor {
+    type Value = Policy;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the name of a plugin or a table with the key `builtin`")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Policy, E> {
+        Ok(Policy::Named(name.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Policy, A::Error> {
+        let mut builtin = None;
+        let mut config = Table::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "builtin" {
+                builtin = Some(map.next_value()?);
+            } else {
+                config.insert(key, map.next_value()?);
+            }
+        }
+        Ok(Policy::Builtin(builtin.ok_or_else(|| A::Error::missing_field("builtin"))?, config))
+    }
+}

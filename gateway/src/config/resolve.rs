@@ -1,0 +1,156 @@
+//! From what the file says to what it means: names become places in lists, relative paths start at the file's folder,
+//! and what does not fit together is refused. Goes on after a mistake, so that one look shows them all.
+
+use std::{collections::HashSet, ops::Range, path::Path};
+
+use toml::Spanned;
+
+use self::{
+    policies::{Kind, Policies},
+    services::Services,
+};
+use super::{Admin, Config, Listen, OnFailure, Route, error::Mistake, raw};
+use crate::routing::{Condition, PathMatch};
+
+mod policies;
+mod registries;
+mod services;
+
+/// The valid configuration.
+pub(super) fn config(raw: raw::File, base: &Path) -> Result<Config, Vec<Mistake>> {
+    let mut mistakes = Mistakes::default();
+    let (listen, admin) = listeners(raw.listen, raw.admin, &mut mistakes);
+    let registries = registries::registries(raw.registry, base, &mut mistakes);
+    let mut services = Services::new(raw.service, &registries, &mut mistakes);
+    let mut policies = Policies::new(raw.plugin, base, &mut mistakes);
+    if raw.route.is_empty() {
+        mistakes.say(0..0, "there is no [[route]], so no call could be answered; add one with `match` and `service`");
+    }
+    let mut routes = Vec::new();
+    for raw in raw.route {
+        let at = raw.path.span();
+        let Some(route) = route(raw, routes.len(), &mut services, &mut policies, &mut mistakes) else { continue };
+        if let Some(earlier) = routes.iter().find(|earlier| takes_all(earlier, &route)) {
+            mistakes.say(at, never_taken(earlier));
+        }
+        routes.push(route);
+    }
+    let services = services.finish(&mut mistakes);
+    let (upstream, log, plugins) = (raw.upstream, raw.log, policies.finish());
+    mistakes.or(Config { listen, upstream, admin, log, registries, services, plugins, routes })
+}
+
+/// The mistakes found so far.
+#[derive(Default)]
+struct Mistakes(Vec<Mistake>);
+
+impl Mistakes {
+    fn say(&mut self, at: Range<usize>, text: impl Into<String>) {
+        self.0.push(Mistake::new(at, text));
+    }
+
+    /// Says so when a name of the list was there before.
+    fn unique<'a>(&mut self, what: &str, names: impl Iterator<Item = &'a Spanned<String>>) {
+        let mut seen = HashSet::new();
+        for name in names {
+            if name.get_ref().trim().is_empty() {
+                self.say(name.span(), format!("a {what} needs a name"));
+            } else if !seen.insert(name.get_ref()) {
+                self.say(name.span(), format!("{what} {:?} is there twice; rename or remove one", name.get_ref()));
+            }
+        }
+    }
+
+    fn or<T>(self, value: T) -> Result<T, Vec<Mistake>> {
+        if self.0.is_empty() { Ok(value) } else { Err(self.0) }
+    }
+}
+
+fn listeners(
+    listen: Option<Spanned<Listen>>,
+    admin: Option<Spanned<Admin>>,
+    mistakes: &mut Mistakes,
+) -> (Listen, Admin) {
+    let at = admin.as_ref().map(Spanned::span).or_else(|| listen.as_ref().map(Spanned::span)).unwrap_or_default();
+    let listen = listen.map(Spanned::into_inner).unwrap_or_default();
+    let admin = admin.map(Spanned::into_inner).unwrap_or_default();
+    let (a, b) = (admin.address, listen.address);
+    let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    if a.port() == b.port() && a.port() != 0 && same_host {
+        mistakes
+            .say(at, format!("[admin] address {a} and [listen] address {b} overlap; give one of them another port"));
+    }
+    (listen, admin)
+}
+
+fn route(
+    raw: raw::Route,
+    index: usize,
+    services: &mut Services,
+    policies: &mut Policies,
+    mistakes: &mut Mistakes,
+) -> Option<Route> {
+    let name = raw.path.get_ref().clone();
+    let path = PathMatch::parse(&name);
+    if path.is_none() {
+        let text = format!(
+            "route {name:?} matches no path; write \"/package.Service/Method\", \"/package.Service/\" or \"/\""
+        );
+        mistakes.say(raw.path.span(), text);
+    }
+    let service = services.place(&raw.service, mistakes);
+    let extract = raw.extract.map(|policy| policies.find(&policy, Kind::Extractor, &name, mistakes));
+    let select = policies.selector(raw.select, &name, mistakes);
+    let on_failure = on_failure(raw.on_failure, &name, [extract.flatten(), select], policies, mistakes);
+    Some(Route {
+        index,
+        name,
+        path: path?,
+        condition: Condition { authority: raw.authority, metadata: raw.metadata },
+        service,
+        extract: match extract {
+            None => None,
+            Some(place) => Some(place?),
+        },
+        select: select?,
+        no_symbol: raw.no_symbol,
+        unknown_symbol: raw.unknown_symbol,
+        on_failure,
+        max_first_message: raw.max_first_message,
+        reply_instance: raw.reply_instance,
+    })
+}
+
+fn on_failure(
+    raw: Option<Spanned<OnFailure>>,
+    route: &str,
+    places: [Option<usize>; 2],
+    policies: &Policies,
+    mistakes: &mut Mistakes,
+) -> OnFailure {
+    let Some(raw) = raw else { return OnFailure::default() };
+    if *raw.get_ref() == OnFailure::Builtin {
+        for plugin in policies.without_builtin(places) {
+            let text = format!(
+                "route {route:?} falls back to a built-in, but plugin {plugin:?} names none; add `builtin = \"...\"` to it"
+            );
+            mistakes.say(raw.span(), text);
+        }
+    }
+    raw.into_inner()
+}
+
+/// Whether `earlier` takes every call that `later` is about.
+fn takes_all(earlier: &Route, later: &Route) -> bool {
+    let (earlier_if, later_if) = (&earlier.condition, &later.condition);
+    earlier.path == later.path
+        && (earlier_if.authority.is_none() || earlier_if.authority == later_if.authority)
+        && earlier_if.metadata.iter().all(|entry| later_if.metadata.contains(entry))
+}
+
+fn never_taken(earlier: &Route) -> String {
+    format!(
+        "no call would take this route: an earlier one for {:?} takes them all; put the one with more conditions first",
+        earlier.name
+    )
+}

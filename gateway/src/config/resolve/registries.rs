@@ -1,0 +1,84 @@
+//! `[[registry]]`: where registrations come from. Connects to nothing; reads password files.
+
+use std::{fs, path::Path};
+
+use http::Uri;
+use toml::Spanned;
+
+use super::Mistakes;
+use crate::config::{Etcd, Registry, Source, defaults, raw};
+
+pub(super) fn registries(raw: Vec<raw::Registry>, base: &Path, mistakes: &mut Mistakes) -> Vec<Registry> {
+    mistakes.unique("registry", raw.iter().map(|registry| &registry.name));
+    if raw.is_empty() {
+        return vec![defaults::registry(base)];
+    }
+    raw.into_iter().map(|registry| one(registry, base, mistakes)).collect()
+}
+
+fn one(raw: raw::Registry, base: &Path, mistakes: &mut Mistakes) -> Registry {
+    let (at, name) = (raw.name.span(), raw.name.into_inner());
+    let source = match (raw.file, raw.etcd) {
+        (Some(file), None) => Source::File(base.join(file)),
+        (None, Some(raw)) => Source::Etcd(etcd(raw, base, mistakes)),
+        (None, None) => {
+            let fix = "add `file = \"...\"` or `etcd = { endpoints = [...] }`";
+            mistakes.say(at, format!("registry {name:?} has no source; {fix}"));
+            defaults::registry(base).source
+        }
+        (Some(file), Some(_)) => {
+            mistakes.say(at, format!("registry {name:?} has two sources; keep `file` or `etcd`"));
+            Source::File(file)
+        }
+    };
+    Registry { name, prefix: raw.prefix, source }
+}
+
+fn etcd(raw: Spanned<raw::Etcd>, base: &Path, mistakes: &mut Mistakes) -> Etcd {
+    let at = raw.span();
+    if raw.get_ref().endpoints.is_empty() {
+        mistakes.say(at, "etcd has no endpoints; write at least one, such as \"http://127.0.0.1:2379\"");
+    }
+    for endpoint in &raw.get_ref().endpoints {
+        if let Some(text) = wrong_endpoint(endpoint.get_ref()) {
+            mistakes.say(endpoint.span(), text);
+        }
+    }
+    let login = login(&raw, base, mistakes);
+    let raw = raw.into_inner();
+    let endpoints = raw.endpoints.into_iter().map(Spanned::into_inner).collect();
+    Etcd { endpoints, login, timeout: raw.timeout, watchdog: raw.watchdog }
+}
+
+fn wrong_endpoint(endpoint: &str) -> Option<String> {
+    let uri: Option<Uri> = endpoint.parse().ok();
+    match uri.as_ref().and_then(Uri::scheme_str) {
+        Some("http") => None,
+        Some("https") => Some(format!("etcd endpoint {endpoint:?}: TLS is not supported; write an http:// URL")),
+        _ => Some(format!("etcd endpoint {endpoint:?} is no URL; write \"http://host:port\"")),
+    }
+}
+
+fn login(raw: &Spanned<raw::Etcd>, base: &Path, mistakes: &mut Mistakes) -> Option<(String, String)> {
+    let at = raw.span();
+    let raw = raw.get_ref();
+    match (&raw.user, &raw.password, &raw.password_file) {
+        (None, None, None) => return None,
+        (Some(user), Some(password), None) => return Some((user.clone(), password.clone())),
+        (Some(user), None, Some(file)) => {
+            let path = base.join(file.get_ref());
+            match fs::read_to_string(&path) {
+                Ok(password) => return Some((user.clone(), password.trim_end_matches(['\r', '\n']).to_owned())),
+                Err(error) => {
+                    let text = format!("password_file {} cannot be read: {error}", path.display());
+                    mistakes.say(file.span(), text);
+                }
+            }
+        }
+        (Some(user), None, None) => mistakes
+            .say(at, format!("etcd user {user:?} has no password; add `password_file` or `password = \"${{ENV}}\"`")),
+        (Some(_), Some(_), Some(_)) => mistakes.say(at, "etcd has both `password` and `password_file`; keep one"),
+        (None, ..) => mistakes.say(at, "etcd has a password and no user; add `user`"),
+    }
+    None
+}

@@ -1,0 +1,71 @@
+//! The services that routes lead to, and what `[[service]]` says of them.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::Mistakes;
+use crate::config::{Registry, Service, defaults, error::suggestion, raw};
+
+/// All services: those with a `[[service]]` of their own first.
+pub(super) struct Services {
+    services: Vec<Service>,
+    /// For each `[[service]]` its place in the file until a route named it.
+    unused: Vec<Option<Range<usize>>>,
+}
+
+impl Services {
+    pub(super) fn new(raw: Vec<raw::Service>, registries: &[Registry], mistakes: &mut Mistakes) -> Self {
+        mistakes.unique("service", raw.iter().map(|service| &service.name));
+        let unused = raw.iter().map(|service| Some(service.name.span())).collect();
+        let services = raw.into_iter().map(|service| {
+            let registry = registry(service.registry, service.name.get_ref(), registries, mistakes);
+            Service { name: service.name.into_inner(), registry, key: service.key, exclusive: service.exclusive }
+        });
+        Self { services: services.collect(), unused }
+    }
+
+    /// The place of the service that a route names; it needs no `[[service]]`.
+    pub(super) fn place(&mut self, name: &Spanned<String>, mistakes: &mut Mistakes) -> usize {
+        let text = name.get_ref();
+        if text.is_empty() || text.starts_with('/') || text.ends_with('/') {
+            let fix = "write what comes before the \"/\" of its keys, such as \"klineRpc\"";
+            mistakes.say(name.span(), format!("{text:?} is no service name; {fix}"));
+        }
+        let place = self.services.iter().position(|service| service.name == *text).unwrap_or_else(|| {
+            let name = text.clone();
+            self.services.push(Service { name, registry: 0, key: None, exclusive: defaults::exclusive() });
+            self.services.len() - 1
+        });
+        if let Some(unused) = self.unused.get_mut(place) {
+            *unused = None;
+        }
+        place
+    }
+
+    /// All services. One that no route names is a misspelt one.
+    pub(super) fn finish(self, mistakes: &mut Mistakes) -> Vec<Service> {
+        let routed =
+            || self.services.iter().enumerate().filter(|(place, _)| !matches!(self.unused.get(*place), Some(Some(_))));
+        for (service, at) in self.services.iter().zip(&self.unused) {
+            let namesakes = self.services.iter().filter(|other| other.name == service.name).count();
+            if let (Some(at), 1) = (at, namesakes) {
+                let near = suggestion(&service.name, routed().map(|(_, service)| &*service.name));
+                mistakes.say(at.clone(), format!("service {:?} is named by no route{near}", service.name));
+            }
+        }
+        self.services
+    }
+}
+
+fn registry(name: Option<Spanned<String>>, service: &str, registries: &[Registry], mistakes: &mut Mistakes) -> usize {
+    let Some(name) = name else { return 0 };
+    registries.iter().position(|registry| registry.name == *name.get_ref()).unwrap_or_else(|| {
+        let near = suggestion(name.get_ref(), registries.iter().map(|registry| &*registry.name));
+        mistakes.say(
+            name.span(),
+            format!("service {service:?} reads {:?}, which is no [[registry]]{near}", name.get_ref()),
+        );
+        0
+    })
+}

@@ -1,0 +1,196 @@
+//! Single values of the file: durations, sizes, counts, addresses. Each says what it expects when it is given anything
+//! else; where in the file that is, is added by the TOML reader.
+
+use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, time::Duration};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, IgnoredAny},
+};
+
+use super::NoSymbol;
+use crate::{metrics::STATUS, routing::KeyTemplate, telemetry};
+
+/// A whole number or a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Amount {
+    Number(u64),
+    Text(String),
+    Other(IgnoredAny),
+}
+
+/// `1s`, `5ms`, `2m`, `1h`; zero is allowed.
+pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    match Amount::deserialize(from)? {
+        Amount::Text(text) => parse_duration(&text),
+        _ => None,
+    }
+    .ok_or_else(|| D::Error::custom("no duration; write a whole number and one of us, ms, s, m, h, such as \"5ms\""))
+}
+
+/// A duration that is not zero.
+pub(super) fn timeout<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let timeout = duration(from)?;
+    if timeout.is_zero() {
+        return Err(D::Error::custom("zero would end everything at once; write a duration above it, such as \"1s\""));
+    }
+    Ok(timeout)
+}
+
+/// `16MiB`, `64KiB`, `1GiB`, `100B`, or a number of bytes; not zero.
+pub(super) fn size<'de, D: Deserializer<'de>, T: TryFrom<u64>>(from: D) -> Result<T, D::Error> {
+    match Amount::deserialize(from)? {
+        Amount::Number(bytes) => Some(bytes),
+        Amount::Text(text) => parse_size(&text),
+        Amount::Other(_) => None,
+    }
+    .filter(|bytes| *bytes > 0)
+    .and_then(|bytes| T::try_from(bytes).ok())
+    .ok_or_else(|| {
+        D::Error::custom("no size that fits; write bytes above zero, plain or with B, KiB, MiB, GiB, such as \"16MiB\"")
+    })
+}
+
+/// A flow-control window (RFC 9113 section 6.9.1: at most 2^31-1; this side never goes below the default of 65,535).
+pub(super) fn window<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let window: u32 = size(from)?;
+    if !(65_535..1 << 31).contains(&window) {
+        return Err(D::Error::custom("an HTTP/2 window has 65535 bytes at least and less than 2GiB"));
+    }
+    Ok(window)
+}
+
+/// A whole number above zero, of 32 bits even where a count could be longer.
+pub(super) fn count<'de, D: Deserializer<'de>, T: TryFrom<u64>>(from: D) -> Result<T, D::Error> {
+    match Amount::deserialize(from)? {
+        Amount::Number(count @ 1..=0xffff_ffff) => T::try_from(count).ok(),
+        _ => None,
+    }
+    .ok_or_else(|| D::Error::custom("this must be a whole number from 1 to 4294967295"))
+}
+
+/// `IP:port` to listen on.
+pub(super) fn listen_address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    let wrong = |_| custom(format!("{text:?} is no address to listen on; write IP:port, such as \"0.0.0.0:9000\""));
+    text.parse().map_err(wrong)
+}
+
+/// A log filter.
+pub(super) fn filter<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    telemetry::check_filter(&text).map_err(D::Error::custom)?;
+    Ok(text)
+}
+
+/// A key template.
+pub(super) fn key_template<'de, D: Deserializer<'de>>(from: D) -> Result<Option<KeyTemplate>, D::Error> {
+    let text = String::deserialize(from)?;
+    let wrong = || {
+        custom(format!(
+            "key template {text:?} cannot be used; write {{symbol}} and then {{id}}, once each, with text before and \
+             between them, such as \"orders_{{symbol}}/{{id}}\""
+        ))
+    };
+    KeyTemplate::parse(&text).map(Some).ok_or_else(wrong)
+}
+
+/// Metadata keys, in the lower case that HTTP/2 sends them in, and their values.
+pub(super) fn metadata<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, String)>, D::Error> {
+    let entries = BTreeMap::<String, String>::deserialize(from)?;
+    let wrong = |key: &str| {
+        custom(format!("{key:?} is no metadata key; use letters, digits, \"-\", \"_\" and \".\", such as \"product\""))
+    };
+    entries
+        .into_iter()
+        .map(|(key, value)| match http::HeaderName::try_from(&key) {
+            Ok(name) => Ok((name.as_str().to_owned(), value)),
+            Err(_invalid) => Err(wrong(&key)),
+        })
+        .collect()
+}
+
+/// What happens without a symbol.
+pub(super) fn no_symbol<'de, D: Deserializer<'de>>(from: D) -> Result<NoSymbol, D::Error> {
+    let wrong = "this is \"reject\", \"any\", or the symbol that such calls belong to, as { symbol = \"BTC_USDT\" }";
+    NoSymbol::deserialize(from).map_err(|_serde| custom(wrong))
+}
+
+/// The name of a gRPC status code that the gateway may answer with.
+pub(super) fn status<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
+    let name = String::deserialize(from)?;
+    let code = STATUS.iter().position(|known| *known == name);
+    match code.and_then(|code| u8::try_from(code).ok()) {
+        Some(code) if name != "OK" && name != "ABORTED" => Ok(code),
+        Some(_) => Err(custom(format!(
+            "the gateway never answers {name}: callers read it as the service's own word; write \"NOT_FOUND\" or \
+             another code"
+        ))),
+        None => Err(custom(format!("{name:?} is no gRPC status code; write its name, such as \"NOT_FOUND\""))),
+    }
+}
+
+fn custom<E: Error>(text: impl Display) -> E {
+    E::custom(text)
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let (number, unit) = split_unit(text)?;
+    match unit {
+        "us" => Some(Duration::from_micros(number)),
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        "h" => Some(Duration::from_secs(number.checked_mul(3_600)?)),
+        _ => None,
+    }
+}
+
+fn parse_size(text: &str) -> Option<u64> {
+    let (number, unit) = split_unit(text)?;
+    let shift = match unit {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        let check = |text, expected| assert_eq!(parse_duration(text), expected, "{text:?}");
+        check("250us", Some(Duration::from_micros(250)));
+        check("5ms", Some(Duration::from_millis(5)));
+        check("1 s", Some(Duration::from_secs(1)));
+        check("2m", Some(Duration::from_secs(120)));
+        check("1h", Some(Duration::from_secs(3_600)));
+        for text in ["", "5", "s", "-1s", "1.5s", "1d", "99999999999999999999s", "9999999999999999999h"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        let check = |text, expected| assert_eq!(parse_size(text), expected, "{text:?}");
+        check("100", Some(100));
+        check("100B", Some(100));
+        check("64KiB", Some(65_536));
+        check("16 MiB", Some(16 << 20));
+        check("2GiB", Some(2 << 30));
+        for text in ["", "MiB", "1MB", "1kib", "-1KiB", "18446744073709551615GiB"] {
+            check(text, None);
+        }
+    }
+}
