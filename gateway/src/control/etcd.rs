@@ -1,0 +1,53 @@
+//! The etcd source: one task per service that lists, watches and, whenever it cannot, says so and tries again. Knows
+//! nothing of what keys and values mean.
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+use tracing::info;
+
+use self::{backoff::Backoff, machine::End, session::Session, teller::Teller};
+use super::source::Update;
+use crate::config::Etcd;
+
+mod backoff;
+mod list;
+mod machine;
+mod session;
+mod teller;
+mod wire;
+
+/// Tells everything about the keys that start with `prefix`, as what the registry says of `service`, until nobody
+/// listens any more. What is told waits while `updates` is full.
+pub async fn watch(config: Etcd, prefix: String, service: usize, updates: mpsc::Sender<Update>) {
+    let nobody = updates.clone();
+    let teller = Teller::new(prefix.clone(), service, updates);
+    tokio::select! {
+        () = nobody.closed() => {}
+        () = supervise(&config, &prefix, teller) => {}
+    }
+}
+
+/// One session after another, over all endpoints in turn.
+async fn supervise(config: &Etcd, prefix: &str, mut teller: Teller) {
+    let mut session = Session::new(config, prefix);
+    let mut backoff = Backoff::default();
+    let mut endpoints = config.endpoints.iter().cycle().skip(fastrand::usize(..config.endpoints.len().max(1)));
+    let Some(mut endpoint) = endpoints.next() else {
+        return teller.lost("no etcd endpoint is configured; name one in [[registry]]".into()).await;
+    };
+    loop {
+        let start = Instant::now();
+        let Err(end) = session.run(endpoint, &mut teller).await;
+        let pause = backoff.next(start.elapsed());
+        match end {
+            End::Relist(reason) => info!(prefix, endpoint, reason, ?pause, "reading the registry anew"),
+            End::Lost(reason) => {
+                teller.lost(format!("etcd {endpoint}: {reason}")).await;
+                endpoint = endpoints.next().unwrap_or(endpoint);
+            }
+        }
+        sleep(pause).await;
+    }
+}

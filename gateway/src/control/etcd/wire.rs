@@ -1,0 +1,156 @@
+//! etcd-client's words in ours. Decides nothing.
+
+use std::{error::Error, time::Duration};
+
+use etcd_client::{
+    Client, ConnectOptions, EventType, GetOptions, GetResponse, KeyValue, SortOrder, SortTarget, WatchOptions,
+    WatchResponse, WatchStream,
+};
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::{
+    super::source::{Entry, Event},
+    list::{Ask, Page, Pages, Unread, end_of},
+    machine::{End, Known, Response},
+};
+use crate::config::Etcd;
+
+/// What one message may hold; etcd's own writers are held to 1.5 MiB a request.
+const MESSAGE: usize = 16 << 20;
+
+/// One connection to one endpoint.
+pub(super) struct Connection<'a> {
+    config: &'a Etcd,
+    client: Client,
+}
+
+impl<'a> Connection<'a> {
+    /// Connects and logs in.
+    pub(super) async fn open(config: &'a Etcd, endpoint: &str) -> Result<Self, End> {
+        // A member that is cut off from the others looks healthy unless a leader is required.
+        let mut options = ConnectOptions::new()
+            .with_connect_timeout(config.timeout)
+            .with_require_leader(true)
+            .with_auto_token_refresh(true);
+        if let Some((user, password)) = &config.login {
+            options = options.with_user(user, password);
+        }
+        let client = within(config.timeout, Client::connect([endpoint], Some(options))).await?;
+        Ok(Self { config, client: client.map_err(lost)? })
+    }
+
+    /// A watch that begins with this revision; it stands once etcd confirmed it.
+    pub(super) async fn watch(&mut self, prefix: &str, revision: u64) -> Result<WatchStream, End> {
+        let options = WatchOptions::new()
+            .with_range(end_of(prefix))
+            .with_start_revision(revision.cast_signed())
+            .with_progress_notify()
+            .with_fragment();
+        let mut watch = self.client.watch_client().max_decoding_message_size(MESSAGE);
+        within(self.config.timeout, watch.watch(prefix, Some(options))).await?.map_err(lost)
+    }
+}
+
+impl Pages for Connection<'_> {
+    async fn page(&mut self, ask: Ask) -> Result<Page, Unread> {
+        let options = GetOptions::new()
+            .with_range(ask.below)
+            .with_limit(ask.limit)
+            .with_revision(ask.revision.cast_signed())
+            .with_sort(SortTarget::Key, SortOrder::Ascend);
+        let mut kv = self.client.kv_client().max_decoding_message_size(MESSAGE);
+        let answer = within(self.config.timeout, kv.get(ask.from, Some(options))).await.map_err(Unread::End)?;
+        answer.map(Page::from).map_err(unread)
+    }
+}
+
+impl From<GetResponse> for Page {
+    fn from(mut response: GetResponse) -> Self {
+        let now = response.header().map_or(Known { cluster: 0, revision: 0 }, |header| Known {
+            cluster: header.cluster_id(),
+            revision: positive(header.revision()),
+        });
+        let more = response.more();
+        let pairs = response.take_kvs();
+        let last = pairs.last().map(|pair| pair.key().to_vec());
+        Self { now, entries: pairs.into_iter().filter_map(entry).collect(), last, more }
+    }
+}
+
+impl From<WatchResponse> for Response {
+    fn from(response: WatchResponse) -> Self {
+        let pairs = || response.events().iter().filter_map(|event| Some((event.event_type(), event.kv()?)));
+        Self {
+            watch_id: response.watch_id(),
+            created: response.created(),
+            canceled: response.canceled(),
+            cancel_reason: response.cancel_reason().to_owned(),
+            compact_revision: response.compact_revision(),
+            revision: response.header().map_or(0, |header| positive(header.revision())),
+            last_event: pairs().map(|(_, pair)| positive(pair.mod_revision())).max(),
+            events: pairs().filter_map(|(kind, pair)| event(kind, pair)).collect(),
+        }
+    }
+}
+
+fn event(kind: EventType, pair: &KeyValue) -> Option<Event> {
+    let entry = entry(pair.clone())?;
+    Some(match kind {
+        EventType::Put => Event::Put(entry),
+        EventType::Delete => Event::Delete { key: entry.key },
+    })
+}
+
+/// `None` when the key is not text.
+fn entry(pair: KeyValue) -> Option<Entry> {
+    let (create_revision, mod_revision) = (positive(pair.create_revision()), positive(pair.mod_revision()));
+    let (key, value) = pair.into_key_value();
+    let key = String::from_utf8(key)
+        .inspect_err(|error| {
+            let key = String::from_utf8_lossy(error.as_bytes());
+            warn!(%key, "a registry key is not UTF-8 text and is left out; rename it");
+        })
+        .ok()?;
+    Some(Entry { key, value, create_revision, mod_revision })
+}
+
+fn positive(revision: i64) -> u64 {
+    u64::try_from(revision).unwrap_or(0)
+}
+
+fn unread(error: etcd_client::Error) -> Unread {
+    match &error {
+        // Both come with the same code.
+        etcd_client::Error::GRpcStatus(status) if status.message().contains("has been compacted") => Unread::Compacted,
+        etcd_client::Error::GRpcStatus(status) if status.message().contains("message length too large") => {
+            Unread::TooLarge
+        }
+        error => Unread::End(End::Lost(reason(error))),
+    }
+}
+
+fn lost(error: etcd_client::Error) -> End {
+    End::Lost(reason(&error))
+}
+
+/// Waits for an answer, but not for ever.
+pub(super) async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T, End> {
+    timeout(limit, answer).await.map_err(|_elapsed| End::Lost(format!("no answer within {limit:?}")))
+}
+
+/// What happened, then the innermost cause.
+pub(super) fn reason(error: &etcd_client::Error) -> String {
+    let (text, mut cause) = match error {
+        etcd_client::Error::GRpcStatus(status) => (status.message().to_owned(), status.source()),
+        etcd_client::Error::TransportError(error) => (error.to_string(), error.source()),
+        error => return error.to_string(),
+    };
+    while let Some(deeper) = cause.and_then(Error::source) {
+        cause = Some(deeper);
+    }
+    match cause.map(ToString::to_string) {
+        Some(cause) if cause != text => format!("{text}: {cause}"),
+        _ => text,
+    }
+}
