@@ -1,7 +1,144 @@
 //! The control plane: one task, the only writer of snapshots. Hears the registry and the plugin files; never touches a
 //! call.
 
+pub mod etcd;
+pub mod file;
+pub mod file_watch;
+pub mod plugin_files;
 pub mod source;
 
 mod index;
 mod lives;
+mod sources;
+mod survey;
+mod tracked;
+
+pub use self::survey::survey;
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+use tracing::{info, warn};
+
+use self::{lives::Lives, plugin_files::PluginUpdate, source::Update, tracked::Tracked};
+use crate::{
+    config::Config,
+    metrics::Metrics,
+    plugin::Plugin,
+    routing::Routes,
+    shutdown::Shutdown,
+    snapshot::{self, Readers, Refused, Snapshot, Writer},
+};
+
+/// Registry updates that may wait for control; a source that is ahead of it waits.
+const UPDATES: usize = 256;
+/// The first change publishes at once; those that follow within this time publish together.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// Turns what registries and plugin files say into snapshots.
+pub struct Control {
+    writer: Writer,
+    services: Vec<Tracked>,
+    lives: Lives,
+    next: Snapshot,
+    changed: BTreeSet<usize>,
+    dirty: bool,
+    metrics: Metrics,
+}
+
+impl Control {
+    /// Of a gateway whose registries were not heard yet; `plugins` are those of the configuration, in its order.
+    pub fn new(config: &Config, plugins: Vec<Arc<Plugin>>, metrics: Metrics) -> (Self, Readers) {
+        let mut services: Vec<_> = Tracked::all(config).collect();
+        let lives = Lives::new(config.listen.address);
+        let rules = config.routes.iter().cloned();
+        let routes = Routes::new(rules.map(|route| (route.path.clone(), route.condition.clone(), Arc::new(route))));
+        let next = Snapshot {
+            routes: Arc::new(routes),
+            services: services.iter_mut().map(|service| service.show(&lives)).collect(),
+            refused: plugins.iter().map(|_| None).collect(),
+            plugins: plugins.into(),
+        };
+        let (writer, readers) = snapshot::channel(next.clone());
+        (Self { writer, services, lives, next, changed: BTreeSet::new(), dirty: false, metrics }, readers)
+    }
+
+    /// Listens to the registries of the configuration, hears of plugin files, and publishes, until the process ends.
+    /// Starts tasks on the runtime of the calling thread.
+    pub async fn run(
+        mut self,
+        config: &Config,
+        mut plugins: mpsc::UnboundedReceiver<PluginUpdate>,
+        mut shutdown: Shutdown,
+    ) {
+        let (sender, mut updates) = mpsc::channel(UPDATES);
+        sources::spawn(config, &sender);
+        let mut due: Option<Instant> = None;
+        let mut not_before = Instant::now();
+        loop {
+            tokio::select! {
+                () = shutdown.ended() => return,
+                () = sleep_until(due.unwrap_or(not_before)), if due.is_some() => {
+                    self.publish();
+                    due = None;
+                    not_before = Instant::now() + GATHER;
+                }
+                Some(update) = updates.recv() => self.registry_says(update),
+                Some(update) = plugins.recv() => self.plugin_changed(update),
+                () = self.writer.free_retired() => {}
+            }
+            if self.dirty && due.is_none() {
+                due = Some(not_before.max(Instant::now()));
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        let mut services = self.next.services.to_vec();
+        for at in std::mem::take(&mut self.changed) {
+            if let (Some(tracked), Some(shown)) = (self.services.get_mut(at), services.get_mut(at)) {
+                *shown = tracked.show(&self.lives);
+            }
+        }
+        self.next.services = services.into();
+        self.dirty = false;
+        self.writer.publish(self.next.clone());
+    }
+
+    fn registry_says(&mut self, update: Update) {
+        let Some(service) = self.services.get_mut(update.service) else { return };
+        service.hear(update.change, &mut self.lives, &self.metrics);
+        self.changed.insert(update.service);
+        self.dirty = true;
+    }
+
+    fn plugin_changed(&mut self, update: PluginUpdate) {
+        let PluginUpdate { at, outcome, .. } = update;
+        let Some(old) = self.next.plugins.get(at).cloned() else { return };
+        let mut refused = self.next.refused.to_vec();
+        let Some(verdict) = refused.get_mut(at) else { return };
+        self.metrics.plugin_load(old.name(), outcome.is_ok());
+        match outcome {
+            Ok(plugin) => {
+                info!(plugin = old.name(), version = plugin.version(), before = old.version(), "plugin activated");
+                *verdict = None;
+                let mut plugins = self.next.plugins.to_vec();
+                plugins.splice(at..=at, [plugin]);
+                self.next.plugins = plugins.into();
+            }
+            Err(reason) => {
+                warn!(plugin = old.name(), kept = old.version(), reason, "plugin rejected");
+                *verdict = Some(Refused { at: SystemTime::now(), reason });
+            }
+        }
+        self.next.refused = refused.into();
+        self.dirty = true;
+    }
+}

@@ -46,6 +46,8 @@ pub struct Service {
     pub state: TableState,
     /// The entries that announce nothing, by key, each with its reason.
     pub rejected: Arc<BTreeMap<String, String>>,
+    /// The entries that are not believed, because a newer one announces their address for another symbol.
+    pub suspended: Arc<BTreeMap<String, String>>,
 }
 
 /// What is known of a table's truth.

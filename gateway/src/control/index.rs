@@ -26,6 +26,7 @@ pub(crate) struct Index {
     by_symbol: FxHashMap<Symbol, BTreeSet<Arc<str>>>,
     by_address: FxHashMap<Address, BTreeSet<Arc<str>>>,
     rejected: Arc<BTreeMap<String, String>>,
+    suspended: Arc<BTreeMap<String, String>>,
     touched: FxHashSet<Symbol>,
 }
 
@@ -75,13 +76,9 @@ impl Index {
             by_symbol: FxHashMap::default(),
             by_address: FxHashMap::default(),
             rejected: Arc::default(),
+            suspended: Arc::default(),
             touched: FxHashSet::default(),
         }
-    }
-
-    /// What every key of the service starts with.
-    pub(crate) fn prefix(&self) -> &str {
-        self.layout.prefix()
     }
 
     /// The whole list: entries that are not in it are gone, entries that did not change stay untouched.
@@ -122,6 +119,11 @@ impl Index {
     /// The entries that announce nothing, by key, each with its reason.
     pub(crate) fn rejected(&self) -> &Arc<BTreeMap<String, String>> {
         &self.rejected
+    }
+
+    /// The entries that are not believed, because a newer one announces their address for another symbol.
+    pub(crate) fn suspended(&self) -> &Arc<BTreeMap<String, String>> {
+        &self.suspended
     }
 
     /// Entries that announce an instance.
@@ -170,7 +172,7 @@ impl Index {
         self.by_address.entry(address.clone()).or_default().insert(key.clone());
         self.held.insert(key, held);
         self.touch(&address);
-        remarks.extend(self.suspended(&address));
+        remarks.extend(self.suspend(&address));
         remarks
     }
 
@@ -181,6 +183,8 @@ impl Index {
         self.touch(&address);
         take_key(&mut self.by_symbol, &symbol, key);
         take_key(&mut self.by_address, &address, key);
+        resume(&mut self.suspended, key);
+        self.suspend(&address);
         lives.release(&address);
     }
 
@@ -212,13 +216,28 @@ impl Index {
         Some(&newest.registration.symbol)
     }
 
-    fn suspended(&self, address: &Address) -> Vec<Remark> {
-        let Some(owns) = self.owned(address).filter(|_| self.exclusive) else { return Vec::new() };
-        let keys = self.by_address.get(address).into_iter().flatten();
-        let others = keys.filter(|key| self.held.get(*key).is_some_and(|held| held.registration.symbol != *owns));
-        others
-            .map(|key| Remark::Suspended { key: key.to_string(), address: address.clone(), owns: owns.clone() })
-            .collect()
+    /// Suspends the entries of an address that say another symbol than its newest one, and resumes the others.
+    fn suspend(&mut self, address: &Address) -> Vec<Remark> {
+        let Some(owns) = self.owned(address).filter(|_| self.exclusive).cloned() else { return Vec::new() };
+        let mut remarks = Vec::new();
+        for key in self.by_address.get(address).into_iter().flatten() {
+            if self.held.get(key).is_some_and(|held| held.registration.symbol == owns) {
+                resume(&mut self.suspended, key);
+                continue;
+            }
+            let reason = format!("a newer entry announces {address} for {owns}");
+            if self.suspended.get(&**key) != Some(&reason) {
+                Arc::make_mut(&mut self.suspended).insert(key.to_string(), reason);
+                remarks.push(Remark::Suspended { key: key.to_string(), address: address.clone(), owns: owns.clone() });
+            }
+        }
+        remarks
+    }
+}
+
+fn resume(suspended: &mut Arc<BTreeMap<String, String>>, key: &str) {
+    if suspended.contains_key(key) {
+        Arc::make_mut(suspended).remove(key);
     }
 }
 

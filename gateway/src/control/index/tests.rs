@@ -101,12 +101,15 @@ fn the_newest_key_owns_an_address() {
         "{:?}",
         table.remarks
     );
+    assert_eq!(table.index.suspended().keys().collect::<Vec<_>>(), ["kline/BTC/1"]);
     table.delete("ETH/2").check("ETH", &[]).check("BTC", &["h:1"]);
+    assert!(table.index.suspended().is_empty(), "the older entry is believed again");
     table.put("ETH/3", "h:1", 3).delete("BTC/1").check("BTC", &[]).check("ETH", &["h:1"]);
 
     let mut shared = Table::new(false);
     shared.put("BTC/1", "h:1", 1).put("ETH/2", "h:1", 2).check("BTC", &["h:1"]).check("ETH", &["h:1"]);
     assert_eq!(shared.remarks, []);
+    assert!(shared.index.suspended().is_empty());
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! One service and what its registry said so far. Publishes nothing.
+
+use std::{sync::Arc, time::SystemTime};
+
+use tracing::{debug, info, warn};
+
+use super::{
+    index::{Index, Remark},
+    lives::Lives,
+    source::{Change, Event},
+};
+use crate::{
+    config::{self, Config},
+    metrics::{Metrics, RegistryEvent},
+    routing::ServiceTable,
+    snapshot::{Service, TableState},
+};
+
+/// A service's entries, its table, and what is known of the table's truth.
+pub(super) struct Tracked {
+    registry: Arc<str>,
+    name: Arc<str>,
+    index: Index,
+    table: Arc<ServiceTable>,
+    state: TableState,
+}
+
+impl Tracked {
+    /// All services of a configuration, in its order.
+    pub(super) fn all(config: &Config) -> impl Iterator<Item = Self> {
+        config.services.iter().filter_map(|service| Some(Self::new(config.registries.get(service.registry)?, service)))
+    }
+
+    fn new(registry: &config::Registry, service: &config::Service) -> Self {
+        Self {
+            registry: (*registry.name).into(),
+            name: (*service.name).into(),
+            index: Index::new(service.layout(registry), service.exclusive),
+            table: Arc::default(),
+            state: TableState::default(),
+        }
+    }
+
+    /// Takes in what the registry says.
+    pub(super) fn hear(&mut self, change: Change, lives: &mut Lives, metrics: &Metrics) {
+        let count = |event, count| metrics.registry_event(&self.registry, &self.name, event, count);
+        match change {
+            Change::Listed { revision, entries } => {
+                count(RegistryEvent::List, 1);
+                let (service, entries, before) = (&*self.name, entries, self.index.registrations());
+                let listed = entries.len();
+                let remarks = self.index.list(entries, lives);
+                self.state = TableState { loaded: true, revision, stale_since: None };
+                info!(service, revision, entries = listed, before, "registry listed");
+                self.log(remarks, metrics);
+            }
+            Change::Events { revision, events } => {
+                self.state.revision = revision;
+                let puts = events.iter().filter(|event| matches!(event, Event::Put(_))).count();
+                count(RegistryEvent::Put, puts as u64);
+                count(RegistryEvent::Delete, (events.len() - puts) as u64);
+                for event in events {
+                    debug!(service = &*self.name, revision, ?event, "registry changed");
+                    let remarks = self.index.apply(event, lives);
+                    self.log(remarks, metrics);
+                }
+            }
+            Change::Alive { revision } => self.state.revision = revision.unwrap_or(self.state.revision),
+            Change::Lost { reason } => {
+                count(RegistryEvent::Lost, 1);
+                warn!(service = &*self.name, reason, "registry lost; the last table keeps serving");
+                self.state.stale_since.get_or_insert_with(SystemTime::now);
+            }
+        }
+    }
+
+    /// What everybody may see of it now.
+    pub(super) fn show(&mut self, lives: &Lives) -> Service {
+        let changes = self.index.changes(lives);
+        if !changes.is_empty() {
+            self.table = Arc::new(self.table.with(changes));
+        }
+        Service {
+            name: self.name.clone(),
+            registry: self.registry.clone(),
+            table: self.table.clone(),
+            state: self.state,
+            rejected: self.index.rejected().clone(),
+            suspended: self.index.suspended().clone(),
+        }
+    }
+
+    fn log(&self, remarks: Vec<Remark>, metrics: &Metrics) {
+        let service = &*self.name;
+        for remark in remarks {
+            match remark {
+                Remark::Rejected { key, reason } => {
+                    metrics.registry_event(&self.registry, service, RegistryEvent::Rejected, 1);
+                    warn!(service, key, reason, "registry entry rejected");
+                }
+                Remark::Odd { key, warning } => warn!(service, key, warning, "registry entry is odd"),
+                Remark::Suspended { key, address, owns } => warn!(
+                    service,
+                    key, %address, %owns,
+                    "registry entry suspended: a newer one announces its address for another symbol"
+                ),
+            }
+        }
+    }
+}
