@@ -1,1 +1,113 @@
-//! stub
+//! The data plane: accepts connections, finds the place of each call and relays it there. Reads snapshots and writes
+//! none; knows no registry, no configuration file and no admin.
+//!
+//! What touches the HTTP/2 library: `connection` and `stream` (clients), `upstream` (instances), `relay` (both).
+
+mod acceptor;
+mod attempt;
+mod call;
+mod candidates;
+mod connection;
+mod counters;
+mod decide;
+mod first_bytes;
+mod first_message;
+mod head;
+mod inputs;
+mod limits;
+mod relay;
+mod request;
+mod socket;
+mod status;
+mod stream;
+mod timeout;
+mod upstream;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io,
+    net::TcpListener,
+    thread::{Builder, JoinHandle},
+};
+
+use tokio::runtime::{self, LocalOptions};
+
+use self::{acceptor::Desk, worker::Setup};
+use crate::{
+    config::{Listen, Upstream},
+    metrics::Metrics,
+    shutdown::Shutdown,
+    snapshot::Readers,
+};
+
+/// What the data plane is made of.
+pub struct Proxy {
+    /// Bound and non-blocking.
+    pub listener: TcpListener,
+    /// How clients are listened to.
+    pub listen: Listen,
+    /// How instances are connected.
+    pub upstream: Upstream,
+    /// Where snapshots come from.
+    pub readers: Readers,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Tells when to drain and when to end.
+    pub shutdown: Shutdown,
+}
+
+/// A data plane that runs.
+pub struct Running {
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Starts the acceptor and the workers, each a thread.
+///
+/// # Errors
+/// When a thread cannot be started.
+pub fn start(proxy: Proxy) -> io::Result<Running> {
+    let Proxy { listener, listen, upstream, readers, metrics, shutdown } = proxy;
+    let mut threads = Vec::new();
+    let mut desks = Vec::new();
+    let (workers, max_connections) = (listen.workers.max(1), listen.max_connections);
+    let setup = Setup { listen, upstream, readers, metrics: metrics.clone(), shutdown: shutdown.clone() };
+    for number in 0..workers {
+        let (desk, accepted) = Desk::new();
+        let setup = setup.clone();
+        desks.push(desk);
+        threads.push(thread(&format!("symgate-worker-{number}"), move || worker::run(setup, accepted))?);
+    }
+    threads.push(thread("symgate-acceptor", move || async move {
+        if let Err(error) = acceptor::accept(listener, max_connections, desks, metrics, shutdown).await {
+            tracing::error!(%error, "the listener cannot be used; no connection is accepted");
+        }
+    })?);
+    Ok(Running { threads })
+}
+
+impl Running {
+    /// Waits until every worker has drained and ended.
+    pub fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a data-plane thread panicked");
+            }
+        }
+    }
+}
+
+/// A thread with a runtime of its own.
+fn thread<F: Future<Output = ()>>(
+    name: &str,
+    future: impl FnOnce() -> F + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name.into()).spawn(move || {
+        match runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime.block_on(future()),
+            Err(error) => tracing::error!(%error, "a data-plane thread has no runtime"),
+        }
+    })
+}

@@ -1,0 +1,149 @@
+//! Which instances a selector chooses from, and the columns of figures that it is shown. Its buffers are a worker's,
+//! used again for every call.
+
+use std::{
+    cell::{RefCell, RefMut},
+    sync::Arc,
+};
+
+use symgate_sdk::select::{Inputs, MAX_CANDIDATES};
+
+use crate::routing::{Instance, Live};
+
+/// Places of the candidates in a list of instances.
+#[derive(Default)]
+pub(super) struct Chosen {
+    places: Vec<usize>,
+    columns: RefCell<Columns>,
+}
+
+/// One entry, or three, per candidate.
+#[derive(Default)]
+pub(super) struct Columns {
+    /// Weight, calls in flight, latency.
+    pub(super) figures: Vec<u32>,
+    /// Numbers made from the address.
+    pub(super) ids: Vec<u64>,
+    /// Lowest create revisions.
+    pub(super) orders: Vec<u64>,
+}
+
+impl Chosen {
+    /// Chooses among the known instances: those that are ready; when none is, all; of more than fit, a sample.
+    pub(super) fn among(
+        &mut self,
+        known: &[Arc<Instance>],
+        may_try: impl Fn(&Instance) -> bool,
+        ready: impl Fn(&Live) -> bool,
+    ) {
+        self.places.clear();
+        let usable = known.iter().enumerate().filter(|(_, instance)| may_try(instance));
+        self.places.extend(usable.clone().filter(|(_, instance)| ready(&instance.live)).map(|(at, _)| at));
+        if self.places.is_empty() {
+            self.places.extend(usable.map(|(at, _)| at));
+        }
+        if self.places.len() > MAX_CANDIDATES {
+            fastrand::shuffle(&mut self.places);
+            self.places.truncate(MAX_CANDIDATES);
+        }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The candidate of this index.
+    pub(super) fn get<'a>(&self, known: &'a [Arc<Instance>], index: usize) -> Option<&'a Arc<Instance>> {
+        known.get(*self.places.get(index)?)
+    }
+
+    /// What the selector is shown, of what it wants.
+    pub(super) fn columns(&self, known: &[Arc<Instance>], wanted: &Inputs) -> RefMut<'_, Columns> {
+        let mut columns = self.columns.borrow_mut();
+        let Columns { figures, ids, orders } = &mut *columns;
+        figures.clear();
+        ids.clear();
+        orders.clear();
+        for instance in self.instances(known) {
+            let live = &instance.live;
+            figures.extend([instance.weight, live.in_flight(), live.latency_us()]);
+            if wanted.ids {
+                ids.push(live.id());
+            }
+            if wanted.orders {
+                orders.push(instance.order);
+            }
+        }
+        columns
+    }
+
+    /// For each candidate one entry per name.
+    pub(super) fn labels<'a>(&self, known: &'a [Arc<Instance>], names: &[String]) -> Vec<Option<&'a str>> {
+        if names.is_empty() {
+            return Vec::new();
+        }
+        self.instances(known).flat_map(|instance| names.iter().map(|name| instance.labels.get(name))).collect()
+    }
+
+    fn instances<'a>(&self, known: &'a [Arc<Instance>]) -> impl Iterator<Item = &'a Arc<Instance>> {
+        self.places.iter().filter_map(|at| known.get(*at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::Labels;
+
+    fn instances(count: u16) -> Vec<Arc<Instance>> {
+        let instance = |port: u16| {
+            let live = Arc::new(Live::new(format!("10.0.0.1:{port}").parse().expect("an address")));
+            let labels: Labels = [("zone".into(), format!("z{port}"))].into_iter().collect();
+            Arc::new(Instance { labels, weight: port.into(), order: port.into(), owner: 1, live })
+        };
+        (1..=count).map(instance).collect()
+    }
+
+    fn port(live: &Live) -> u16 {
+        live.address().port()
+    }
+
+    #[track_caller]
+    fn check(failed: &[u16], ready: &[u16], expected: &[u16]) {
+        let known = instances(4);
+        let mut chosen = Chosen::default();
+        chosen.among(&known, |it| !failed.contains(&port(&it.live)), |it| ready.contains(&port(it)));
+        let ports: Vec<_> =
+            (0..chosen.len()).filter_map(|at| chosen.get(&known, at)).map(|it| port(&it.live)).collect();
+        assert_eq!(ports, expected, "failed {failed:?}, ready {ready:?}");
+    }
+
+    #[test]
+    fn connected_instances_come_first_and_failed_ones_not_at_all() {
+        check(&[], &[], &[1, 2, 3, 4]);
+        check(&[], &[2, 4], &[2, 4]);
+        check(&[2], &[2, 4], &[4]);
+        check(&[2, 4], &[2, 4], &[1, 3]);
+        check(&[1, 2, 3, 4], &[1], &[]);
+    }
+
+    #[test]
+    fn a_selector_is_shown_what_it_wants_of_64_at_most() {
+        let known = instances(100);
+        let mut chosen = Chosen::default();
+        chosen.among(&known, |_| true, |_| true);
+        assert_eq!(chosen.len(), MAX_CANDIDATES);
+        let columns = chosen.columns(&known, &Inputs { orders: true, ..Inputs::default() });
+        assert_eq!((columns.figures.len(), columns.ids.len(), columns.orders.len()), (192, 0, 64));
+        let first = chosen.get(&known, 0).expect("a candidate");
+        assert_eq!((columns.figures[0], columns.orders[0]), (first.weight, first.order));
+        let labels = chosen.labels(&known, &["none".into(), "zone".into()]);
+        assert_eq!((labels.len(), labels[0], labels[1]), (128, None, first.labels.get("zone")));
+    }
+}

@@ -1,0 +1,266 @@
+//! Route, extract, look up, select: one look at one snapshot that says where a call goes. Waits for nothing and knows
+//! no sockets; what it needs and does not have it asks for.
+
+use std::sync::Arc;
+
+use symgate_sdk::{
+    Call,
+    extract::{self, Need},
+    select::{self, Candidates, MAX_CANDIDATES},
+};
+
+use super::{
+    attempt::{Attempt, Decision, Place, Target},
+    candidates::Chosen,
+    counters::Counters,
+    inputs::{self, Decoded},
+    status::{Code, Reject},
+};
+use crate::{
+    config::{NoSymbol, OnFailure, Route},
+    metrics::{Metrics, RouteMetrics},
+    plugin::{Failure, Plugin, Question, Sandboxes},
+    routing::{Head, Instance, Live, Lookup},
+    snapshot::{Reader, Service, Snapshot},
+};
+
+/// What one worker decides with.
+pub(super) struct Decider {
+    reader: Reader,
+    sandboxes: Sandboxes,
+    counters: Counters,
+    chosen: Chosen,
+}
+
+/// One look at one snapshot.
+struct Look<'a, H> {
+    head: &'a H,
+    attempt: &'a Attempt,
+    snapshot: &'a Snapshot,
+    counters: &'a Counters,
+    sandboxes: &'a mut Sandboxes,
+    route: &'a Arc<Route>,
+    service: &'a Service,
+}
+
+/// A plugin's place in the snapshot, and the version that is asked.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    at: usize,
+    plugin: &'a Plugin,
+}
+
+impl Decider {
+    /// That looks at what `reader` shows.
+    pub(super) fn new(reader: Reader, metrics: Metrics) -> Self {
+        Self { reader, sandboxes: Sandboxes::default(), counters: Counters::new(metrics), chosen: Chosen::default() }
+    }
+
+    /// Follows the newest snapshot while no call comes.
+    pub(super) fn refresh(&mut self) -> &Arc<Snapshot> {
+        let snapshot = self.reader.snapshot();
+        self.sandboxes.keep(&snapshot.plugins);
+        self.counters.follow(snapshot);
+        snapshot
+    }
+
+    /// Where calls are counted that no route takes.
+    pub(super) fn no_route(&self) -> &RouteMetrics {
+        self.counters.no_route()
+    }
+
+    /// Says where the call goes, as the newest snapshot has it. `ready`: an instance can be sent to at once.
+    pub(super) fn decide(
+        &mut self,
+        head: &impl Head,
+        attempt: &mut Attempt,
+        ready: impl Fn(&Live) -> bool,
+    ) -> Result<Decision, Reject> {
+        let snapshot = &**self.reader.snapshot();
+        self.counters.follow(snapshot);
+        let found = snapshot.routes.find(head);
+        let Some((route, service)) = found.and_then(|route| Some((route, snapshot.services.get(route.service)?)))
+        else {
+            attempt.metrics = Some(self.counters.no_route().clone());
+            let text = format!("no route takes {}", head.path());
+            return Err(Reject::new(Code::Unimplemented, "no-route", text));
+        };
+        attempt.metrics = Some(self.counters.route(route, &service.name));
+        let mut look =
+            Look { head, attempt, snapshot, counters: &self.counters, sandboxes: &mut self.sandboxes, route, service };
+        look.loaded()?;
+        let Some(target) = look.target()? else {
+            return Ok(Decision::NeedMessage(route.max_first_message));
+        };
+        let instance = match &target {
+            Target::Symbol(symbol) => {
+                let known = look.known(symbol)?;
+                self.chosen.among(known, attempt_filter(look.attempt), ready);
+                look.select(symbol, known, &self.chosen)?
+            }
+            Target::Any => {
+                let known = look.service.table.any(fastrand::u64(..), MAX_CANDIDATES);
+                self.chosen.among(&known, attempt_filter(look.attempt), ready);
+                look.select("", &known, &self.chosen)?
+            }
+        };
+        Ok(Decision::Place(Place { route: route.clone(), target, instance }))
+    }
+}
+
+impl<'a, H: Head> Look<'a, H> {
+    fn loaded(&self) -> Result<(), Reject> {
+        if self.service.state.loaded {
+            return Ok(());
+        }
+        let text = format!("the registry of service {} was not read yet", self.service.name);
+        Err(Reject::new(Code::Unavailable, "table-not-loaded", text))
+    }
+
+    /// Whose call it is; `None`: the extractor needs the first message to say.
+    fn target(&mut self) -> Result<Option<Target>, Reject> {
+        if let Some(target) = self.attempt.target(self.route) {
+            return Ok(Some(target));
+        }
+        let Some(at) = self.route.extract else { return Ok(Some(Target::Symbol(String::new()))) };
+        let asked = Asked { at, plugin: self.plugin(at)? };
+        let message = self.attempt.message.is_some();
+        if !message && asked.plugin.extract_inputs().is_some_and(|inputs| inputs.message == Need::Always) {
+            return Ok(None);
+        }
+        match self.decided(asked, Self::extract)? {
+            extract::Outcome::Symbol(symbol) => Ok(Some(Target::Symbol(symbol))),
+            extract::Outcome::Any => Ok(Some(Target::Any)),
+            extract::Outcome::NeedMessage => Ok(None),
+            extract::Outcome::NoSymbol(why) => self.no_symbol(asked, &why).map(Some),
+            extract::Outcome::Reject(rejection) => Err(Reject::from_plugin(rejection)),
+        }
+    }
+
+    fn no_symbol(&self, asked: Asked<'_>, why: &str) -> Result<Target, Reject> {
+        match &self.route.no_symbol {
+            NoSymbol::Any => Ok(Target::Any),
+            NoSymbol::Symbol(symbol) => Ok(Target::Symbol(symbol.clone())),
+            NoSymbol::Reject => {
+                let text = format!("the call carries no symbol, says {}: {why}", asked.plugin.name());
+                Err(Reject::new(Code::InvalidArgument, "no-symbol", text))
+            }
+        }
+    }
+
+    /// The instances of a symbol, one at least.
+    fn known(&self, symbol: &str) -> Result<&'a [Arc<Instance>], Reject> {
+        let service = &self.service.name;
+        match self.service.table.lookup(symbol) {
+            Lookup::Unknown => {
+                let text = format!("symbol {symbol:?} was never registered in service {service}");
+                Err(Reject::with_status(self.route.unknown_symbol, "unknown-symbol", text))
+            }
+            Lookup::Known([]) => Err(no_instance(&format!("symbol {symbol:?} of service {service}"))),
+            Lookup::Known(known) => Ok(known),
+        }
+    }
+
+    /// The one that gets the call.
+    fn select(&mut self, symbol: &str, known: &[Arc<Instance>], chosen: &Chosen) -> Result<Arc<Instance>, Reject> {
+        if chosen.is_empty() {
+            let of = format!("symbol {symbol:?} of service {}", self.service.name);
+            return Err(if known.is_empty() { no_instance(&of) } else { self.attempt.unreachable(&of) });
+        }
+        let asked = Asked { at: self.route.select, plugin: self.plugin(self.route.select)? };
+        let alone = chosen.len() == 1 && asked.plugin.select_inputs().is_some_and(|inputs| inputs.skip_single);
+        let index = if alone {
+            0
+        } else {
+            match self.decided(asked, |look, asked| look.ask_selector(asked, symbol, known, chosen))? {
+                select::Outcome::Candidate(index) => index as usize,
+                select::Outcome::Reject(rejection) => return Err(Reject::from_plugin(rejection)),
+            }
+        };
+        chosen.get(known, index).cloned().ok_or_else(|| {
+            let failure = Failure::Contract(format!("candidate {index} of {}", chosen.len()));
+            self.plugin_failed(asked, &failure)
+        })
+    }
+
+    fn extract(&mut self, asked: Asked<'_>) -> Result<Result<extract::Outcome, Failure>, Reject> {
+        let keys = asked.plugin.extract_inputs().map_or(&[][..], |inputs| &inputs.metadata);
+        let decoded = Decoded::new(self.head, keys)?;
+        let metadata = inputs::values(self.head, keys, &decoded)?;
+        let call = Call { path: self.head.path(), metadata: &metadata, message: self.attempt.message.as_deref() };
+        if let Some(counters) = self.counters.plugin(asked.at) {
+            counters.extracts.inc();
+        }
+        Ok(self.sandboxes.extract(asked.at, asked.plugin, &call))
+    }
+
+    fn ask_selector(
+        &mut self,
+        asked: Asked<'_>,
+        symbol: &str,
+        known: &[Arc<Instance>],
+        chosen: &Chosen,
+    ) -> Result<Result<select::Outcome, Failure>, Reject> {
+        let none = select::Inputs::default();
+        let wanted = asked.plugin.select_inputs().unwrap_or(&none);
+        let decoded = Decoded::new(self.head, &wanted.metadata)?;
+        let metadata = inputs::values(self.head, &wanted.metadata, &decoded)?;
+        let columns = chosen.columns(known, wanted);
+        let labels = chosen.labels(known, &wanted.labels);
+        let question = Question {
+            call: Call { path: self.head.path(), metadata: &metadata, message: None },
+            symbol,
+            candidates: Candidates {
+                figures: &columns.figures,
+                ids: &columns.ids,
+                orders: &columns.orders,
+                labels: &labels,
+            },
+            random: fastrand::u64(..),
+        };
+        if let Some(counters) = self.counters.plugin(asked.at) {
+            counters.selects.inc();
+        }
+        Ok(self.sandboxes.select(asked.at, asked.plugin, &question))
+    }
+
+    /// Asks the plugin; when it gives no answer, the built-in where the route says so.
+    fn decided<T>(
+        &mut self,
+        asked: Asked<'_>,
+        mut ask: impl FnMut(&mut Self, Asked<'_>) -> Result<Result<T, Failure>, Reject>,
+    ) -> Result<T, Reject> {
+        let failure = match ask(self, asked)? {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let reject = self.plugin_failed(asked, &failure);
+        match asked.plugin.fallback() {
+            Some(fallback) if self.route.on_failure == OnFailure::Builtin => {
+                ask(self, Asked { plugin: fallback, ..asked })?.map_err(|failure| self.plugin_failed(asked, &failure))
+            }
+            _ => Err(reject),
+        }
+    }
+
+    fn plugin(&self, at: usize) -> Result<&'a Plugin, Reject> {
+        let none = || Reject::new(Code::Internal, "plugin-failed", "the route's plugin is not loaded");
+        self.snapshot.plugins.get(at).map(|plugin| &**plugin).ok_or_else(none)
+    }
+
+    fn plugin_failed(&self, asked: Asked<'_>, failure: &Failure) -> Reject {
+        if let Some(counters) = self.counters.plugin(asked.at) {
+            counters.failed(failure.reason());
+        }
+        tracing::debug!(plugin = asked.plugin.name(), %failure, "plugin gave no answer");
+        Reject::new(Code::Internal, "plugin-failed", format!("plugin {} {failure}", asked.plugin.name()))
+    }
+}
+
+fn attempt_filter(attempt: &Attempt) -> impl Fn(&Instance) -> bool {
+    |instance| attempt.may_try(&instance.live)
+}
+
+fn no_instance(of: &str) -> Reject {
+    Reject::new(Code::Unavailable, "no-instance", format!("{of} is known, but 0 instances of it are registered now"))
+}
