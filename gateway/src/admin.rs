@@ -1,1 +1,168 @@
-//! stub
+//! The listener for operators: read-only views of the newest snapshot over HTTP/1. Changes nothing, sees no call, and
+//! never holds a snapshot across an await.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    str::Utf8Error,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::{body::Bytes, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    metrics::Metrics,
+    shutdown::Shutdown,
+    snapshot::{Readers, Snapshot},
+};
+
+mod metrics;
+mod plugins;
+mod ready;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+/// Connections at a time; more wait in the kernel's queue.
+const CONNECTIONS: usize = 64;
+/// How long a connection may take from its first byte to its last: it carries one request.
+const CONNECTION_TIME: Duration = Duration::from_secs(30);
+/// How long the head of the request may take.
+const HEAD_TIME: Duration = Duration::from_secs(5);
+/// A pause after an accept that failed, as it does for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const INDEX: &str = "\
+symgate admin (read-only)
+  /livez      the process is alive
+  /readyz     calls can be placed: every service's table was read and no drain has begun
+  /metrics    for Prometheus
+  /table      services, symbols, instances, refused entries; ?service= ?symbol= ?limit= (symbols per service)
+  /plugins    plugins with the version that decides, and the newest one that was refused
+";
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the views are made from.
+#[derive(Clone)]
+pub struct View {
+    /// The newest snapshot.
+    pub readers: Readers,
+    /// The counters.
+    pub metrics: Metrics,
+}
+
+/// Serves until the process ends; through a drain, so that it can be watched.
+pub async fn serve(listener: TcpListener, view: View, shutdown: Shutdown) {
+    let mut connections = JoinSet::new();
+    let mut ended = shutdown.clone();
+    let accepting = async {
+        loop {
+            while connections.len() >= CONNECTIONS {
+                connections.join_next().await;
+            }
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => drop(connections.spawn(connection(stream, view.clone(), shutdown.clone()))),
+                    Err(error) => {
+                        tracing::warn!(%error, "the admin listener cannot accept a connection");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = ended.ended() => {}
+    }
+}
+
+async fn connection(stream: TcpStream, view: View, shutdown: Shutdown) {
+    let answer = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let answer = answer(request.method(), request.uri().path(), request.uri().query(), &view, &shutdown);
+        async { Ok::<_, Infallible>(answer) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), answer);
+    match timeout(CONNECTION_TIME, connection).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "an admin connection broke"),
+        Err(_elapsed) => tracing::debug!("an admin connection took too long"),
+    }
+}
+
+fn answer(method: &Method, path: &str, query: Option<&str>, view: &View, shutdown: &Shutdown) -> Response<Full<Bytes>> {
+    if method != Method::GET && method != Method::HEAD {
+        let mut refused =
+            respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD: nothing can be changed here\n");
+        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refused;
+    }
+    let snapshot = newest(&view.readers);
+    match path {
+        "/" => respond(StatusCode::OK, TEXT, INDEX),
+        "/livez" => respond(StatusCode::OK, TEXT, "ok\n"),
+        "/readyz" => match ready::not_ready(&snapshot, shutdown.is_draining()) {
+            None => respond(StatusCode::OK, TEXT, "ok\n"),
+            Some(reason) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
+        },
+        "/metrics" => respond(StatusCode::OK, OPEN_METRICS, metrics::render(&view.metrics, &snapshot)),
+        "/table" => match parameters(query).and_then(|query| table::Filter::from_query(&query)) {
+            Ok(filter) => respond(StatusCode::OK, JSON, json(&table::view(&snapshot, &filter))),
+            Err(reason) => respond(StatusCode::BAD_REQUEST, TEXT, format!("{reason}\n")),
+        },
+        "/plugins" => respond(StatusCode::OK, JSON, json(&plugins::view(&snapshot))),
+        _ => respond(StatusCode::NOT_FOUND, TEXT, format!("there is no {path}; this is what there is:\n\n{INDEX}")),
+    }
+}
+
+fn newest(readers: &Readers) -> Arc<Snapshot> {
+    readers.reader().snapshot().clone()
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+fn json(view: &impl serde::Serialize) -> String {
+    // Views are made of texts, numbers and lists, which always serialize.
+    serde_json::to_string_pretty(view).unwrap_or_default() + "\n"
+}
+
+/// `a=b&c=d`, percent-decoded: symbols may hold any character.
+fn parameters(query: Option<&str>) -> Result<HashMap<String, String>, String> {
+    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().map(String::from);
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decode(key)?, decode(value)?))
+        })
+        .collect::<Result<_, Utf8Error>>()
+        .map_err(|error| format!("the query is not UTF-8: {error}"))
+}
+
+/// Seconds since 1970, as everything here tells time.
+fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

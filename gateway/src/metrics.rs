@@ -119,7 +119,7 @@ struct ServiceLabels {
 }
 
 /// The names of the gRPC status codes, by number.
-const STATUS: [&str; 17] = [
+pub(crate) const STATUS: [&str; 17] = [
     "OK",
     "CANCELLED",
     "UNKNOWN",

@@ -1,0 +1,20 @@
+//! `/metrics`: the counters as they are, and the table's figures as of now.
+
+use crate::{
+    metrics::{Metrics, TableFigures},
+    snapshot::Snapshot,
+};
+
+pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
+    for service in &*snapshot.services {
+        let stale = service.state.stale_since.and_then(|since| since.elapsed().ok());
+        let figures = TableFigures {
+            revision: service.state.revision,
+            stale_seconds: stale.unwrap_or_default().as_secs_f64(),
+            symbols: service.table.symbols(),
+            instances: service.table.instances(),
+        };
+        metrics.table(&service.registry, &service.name, figures);
+    }
+    metrics.render()
+}

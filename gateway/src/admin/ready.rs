@@ -1,0 +1,16 @@
+//! `/readyz`: whether calls can be placed. A table that is stale is still a table.
+
+use crate::snapshot::{Service, Snapshot};
+
+/// Why not; `None`: they can.
+pub(super) fn not_ready(snapshot: &Snapshot, draining: bool) -> Option<String> {
+    if draining {
+        return Some("draining: no new calls".into());
+    }
+    if snapshot.services.is_empty() {
+        return Some("starting: no snapshot was published yet".into());
+    }
+    let unread = |service: &&Service| !service.state.loaded;
+    let unread: Vec<_> = snapshot.services.iter().filter(unread).map(|service| &*service.name).collect();
+    (!unread.is_empty()).then(|| format!("not read from the registry yet: {}", unread.join(", ")))
+}

@@ -1,0 +1,121 @@
+//! `/table`: who owns what. At most so many symbols per service are shown, so that one look at a table of 100,000 does not
+//! hold up the control plane.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use serde::Serialize;
+
+use super::unix_seconds;
+use crate::{
+    routing::{Instance, Lookup, ServiceTable},
+    snapshot::{Service, Snapshot},
+};
+
+/// Symbols, and refused entries, shown per service unless `limit` says otherwise.
+const LIMIT: usize = 1_000;
+
+/// What is asked for.
+pub(super) struct Filter {
+    service: Option<String>,
+    symbol: Option<String>,
+    limit: usize,
+}
+
+#[derive(Serialize)]
+pub(super) struct View<'a> {
+    services: Vec<One<'a>>,
+}
+
+#[derive(Serialize)]
+struct One<'a> {
+    service: &'a str,
+    registry: &'a str,
+    loaded: bool,
+    revision: u64,
+    stale_since_unix: Option<u64>,
+    symbols_known: usize,
+    instances_known: usize,
+    rejected_known: usize,
+    rejected: BTreeMap<&'a str, &'a str>,
+    suspended_known: usize,
+    suspended: BTreeMap<&'a str, &'a str>,
+    symbols: BTreeMap<&'a str, Vec<Shown<'a>>>,
+}
+
+/// An instance.
+#[derive(Serialize)]
+struct Shown<'a> {
+    address: &'a str,
+    weight: u32,
+    labels: BTreeMap<&'a str, &'a str>,
+    connections: u32,
+    in_flight: u32,
+    latency_us: u32,
+}
+
+impl Filter {
+    /// From `service`, `symbol` and `limit`; a key that is none of these is refused, as it would show too much.
+    pub(super) fn from_query(query: &HashMap<String, String>) -> Result<Self, String> {
+        if let Some(unknown) = query.keys().find(|key| !["service", "symbol", "limit"].contains(&key.as_str())) {
+            return Err(format!("there is no filter {unknown:?}; use service, symbol or limit"));
+        }
+        let limit = query.get("limit").map_or(Ok(LIMIT), |limit| limit.parse());
+        Ok(Self {
+            service: query.get("service").cloned(),
+            symbol: query.get("symbol").cloned(),
+            limit: limit.map_err(|error| format!("limit is no number: {error}"))?,
+        })
+    }
+}
+
+pub(super) fn view<'a>(snapshot: &'a Snapshot, filter: &'a Filter) -> View<'a> {
+    let wanted = |service: &&Service| filter.service.as_deref().is_none_or(|name| name == &*service.name);
+    View { services: snapshot.services.iter().filter(wanted).map(|service| one(service, filter)).collect() }
+}
+
+fn one<'a>(service: &'a Service, filter: &'a Filter) -> One<'a> {
+    let some = |entries: &'a BTreeMap<String, String>| {
+        entries.iter().take(filter.limit).map(|(key, reason)| (&**key, &**reason)).collect()
+    };
+    One {
+        service: &service.name,
+        registry: &service.registry,
+        loaded: service.state.loaded,
+        revision: service.state.revision,
+        stale_since_unix: service.state.stale_since.map(unix_seconds),
+        symbols_known: service.table.symbols(),
+        instances_known: service.table.instances(),
+        rejected_known: service.rejected.len(),
+        rejected: some(&service.rejected),
+        suspended_known: service.suspended.len(),
+        suspended: some(&service.suspended),
+        symbols: symbols(&service.table, filter),
+    }
+}
+
+fn symbols<'a>(table: &'a ServiceTable, filter: &'a Filter) -> BTreeMap<&'a str, Vec<Shown<'a>>> {
+    let shown = |instances: &'a [Arc<Instance>]| instances.iter().map(|instance| shown(instance)).collect();
+    if let Some(symbol) = &filter.symbol {
+        return match table.lookup(symbol) {
+            Lookup::Unknown => BTreeMap::new(),
+            Lookup::Known(instances) => BTreeMap::from([(&**symbol, shown(instances))]),
+        };
+    }
+    let mut symbols: Vec<_> = table.iter().map(|(symbol, instances)| (symbol.as_str(), instances)).collect();
+    symbols.sort_unstable_by_key(|(symbol, _)| *symbol);
+    symbols.into_iter().take(filter.limit).map(|(symbol, instances)| (symbol, shown(instances))).collect()
+}
+
+fn shown(instance: &Instance) -> Shown<'_> {
+    Shown {
+        address: instance.live.address().as_str(),
+        weight: instance.weight,
+        labels: instance.labels.iter().collect(),
+        connections: instance.live.connections(),
+        in_flight: instance.live.in_flight(),
+        latency_us: instance.live.latency_us(),
+    }
+}

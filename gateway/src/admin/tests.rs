@@ -1,0 +1,183 @@
+//! The views as an operator's tools get them: over a socket.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpSocket,
+    task::JoinHandle,
+};
+
+use super::*;
+use crate::{
+    config,
+    plugin::Host,
+    routing::{Instance, Labels, Live, ServiceTable},
+    shutdown::{self, Trigger},
+    snapshot::{self, Service, TableState, Writer},
+};
+
+struct Admin {
+    address: SocketAddr,
+    writer: Writer,
+    trigger: Trigger,
+    serving: JoinHandle<()>,
+}
+
+impl Admin {
+    async fn start(first: Snapshot) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let (writer, readers) = snapshot::channel(first);
+        let (trigger, shutdown) = shutdown::channel();
+        let serving = tokio::spawn(serve(listener, View { readers, metrics: Metrics::new() }, shutdown));
+        Self { address, writer, trigger, serving }
+    }
+
+    async fn ask(&self, method: &str, path: &str) -> String {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let mut stream = socket.connect(self.address).await.expect("a connection");
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: admin\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("the request is sent");
+        let mut answer = String::new();
+        let read = timeout(Duration::from_secs(10), stream.read_to_string(&mut answer));
+        read.await.expect("an answer in time").expect("an answer");
+        answer
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.ask("GET", path).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, body.to_owned())
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).expect("JSON")
+    }
+}
+
+fn instance(address: &str) -> Arc<Instance> {
+    let live = Live::new(address.parse().expect("an address"));
+    live.call_started();
+    live.observe_latency(250);
+    let labels = Labels::from_iter([("zone".to_owned(), "a".to_owned())]);
+    Arc::new(Instance { labels, weight: 2, order: 1, owner: 1, live: Arc::new(live) })
+}
+
+fn kline(loaded: bool) -> Service {
+    let table = ServiceTable::default().with([
+        ("ETH_USDT".into(), Arc::from([])),
+        ("BTC/USDT".into(), Arc::from([instance("10.0.0.1:9000")])),
+        ("XRP_USDT".into(), Arc::from([instance("10.0.0.2:9000")])),
+    ]);
+    let stale_since = Some(UNIX_EPOCH + Duration::from_secs(1_000));
+    Service {
+        name: "klineRpc".into(),
+        registry: "main".into(),
+        table: Arc::new(table),
+        state: TableState { loaded, revision: 42, stale_since },
+        rejected: Arc::new(BTreeMap::from([("klineRpc/X/1".into(), "the address is blank".into())])),
+        suspended: Arc::default(),
+    }
+}
+
+fn of(services: impl Into<Arc<[Service]>>) -> Snapshot {
+    Snapshot { services: services.into(), ..Snapshot::default() }
+}
+
+#[tokio::test]
+async fn ready_once_every_table_was_read_and_until_the_drain() {
+    let admin = Admin::start(Snapshot::default()).await;
+    assert_eq!(admin.get("/livez").await, (200, "ok\n".into()));
+    assert_eq!(admin.get("/readyz").await, (503, "starting: no snapshot was published yet\n".into()));
+    admin.writer.publish(of([kline(true), Service { name: "orders".into(), ..Service::default() }]));
+    assert_eq!(admin.get("/readyz").await, (503, "not read from the registry yet: orders\n".into()));
+    admin.writer.publish(of([kline(true)]));
+    assert_eq!(admin.get("/readyz").await, (200, "ok\n".into()));
+    admin.trigger.drain();
+    assert_eq!(admin.get("/readyz").await, (503, "draining: no new calls\n".into()));
+    assert_eq!(admin.get("/livez").await.0, 200, "alive while it drains");
+    admin.trigger.end();
+    timeout(Duration::from_secs(10), admin.serving).await.expect("ends with the process").expect("no panic");
+}
+
+#[tokio::test]
+async fn the_table_shows_owners() {
+    let admin = Admin::start(of([kline(true), Service { name: "orders".into(), ..Service::default() }])).await;
+    let btc = json!([{
+        "address": "10.0.0.1:9000", "weight": 2, "labels": { "zone": "a" },
+        "connections": 0, "in_flight": 1, "latency_us": 250,
+    }]);
+    let found = admin.json("/table?service=klineRpc&symbol=BTC%2FUSDT").await;
+    let expected = json!({ "services": [{
+        "service": "klineRpc", "registry": "main", "loaded": true, "revision": 42, "stale_since_unix": 1_000,
+        "symbols_known": 3, "instances_known": 2,
+        "rejected_known": 1, "rejected": { "klineRpc/X/1": "the address is blank" },
+        "suspended_known": 0, "suspended": {},
+        "symbols": { "BTC/USDT": btc },
+    }]});
+    assert_eq!(found, expected);
+    let all = admin.json("/table").await;
+    assert_eq!(all["services"][0]["symbols"].as_object().expect("symbols").len(), 3);
+    assert_eq!(all["services"][1]["service"], "orders");
+    let some = admin.json("/table?limit=1").await;
+    assert_eq!(some["services"][0]["symbols"], json!({ "BTC/USDT": btc }));
+    assert_eq!(admin.json("/table?service=none").await, json!({ "services": [] }));
+    assert_eq!(admin.json("/table?symbol=none").await["services"][0]["symbols"], json!({}));
+    let refused = "there is no filter \"sybmol\"; use service, symbol or limit\n";
+    assert_eq!(admin.get("/table?sybmol=X").await, (400, refused.into()));
+    assert_eq!(admin.get("/table?symbol=%FF").await.0, 400);
+    assert_eq!(admin.get("/table?limit=x").await.0, 400);
+}
+
+#[tokio::test]
+async fn metrics_show_the_table_of_now() {
+    let admin = Admin::start(of([kline(true)])).await;
+    let answer = admin.ask("GET", "/metrics").await;
+    assert!(
+        answer.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"),
+        "{answer}"
+    );
+    assert!(answer.contains("symgate_registry_revision{registry=\"main\",service=\"klineRpc\"} 42\n"), "{answer}");
+    assert!(answer.contains("symgate_symbols{registry=\"main\",service=\"klineRpc\"} 3\n"), "{answer}");
+    assert!(answer.ends_with("# EOF\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn only_reads_of_what_there_is() {
+    let admin = Admin::start(of([kline(true)])).await;
+    assert_eq!(admin.json("/plugins").await, json!({ "plugins": [] }));
+    let (status, index) = admin.get("/").await;
+    assert!(status == 200 && index.contains("/readyz"), "{index}");
+    let (status, text) = admin.get("/metric").await;
+    assert!(status == 404 && text.starts_with("there is no /metric;"), "{text}");
+    let refused = admin.ask("POST", "/table").await;
+    assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET, HEAD\r\n"), "{refused}");
+    let head = admin.ask("HEAD", "/livez").await;
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn plugins_show_what_decides_and_what_was_refused() {
+    let config = config::Plugin {
+        name: "by-key".into(),
+        path: None,
+        builtin: Some(config::Builtin::MetadataKey),
+        config: "{}".into(),
+        limits: config::Limits::default(),
+    };
+    let plugin = Host::builtin(&config).expect("a built-in");
+    let (version, loaded) = (plugin.version().to_owned(), unix_seconds(plugin.loaded()));
+    let refused = snapshot::Refused { at: UNIX_EPOCH + Duration::from_secs(7), reason: "it exports nothing".into() };
+    let plugins: Arc<[_]> = [Arc::new(plugin)].into();
+    let admin = Admin::start(Snapshot { plugins, refused: [Some(refused)].into(), ..Snapshot::default() }).await;
+    let expected = json!({ "plugins": [{
+        "name": "by-key", "version": version, "kind": ["extract"], "loaded_unix": loaded,
+        "refused": { "at_unix": 7, "reason": "it exports nothing" },
+    }]});
+    assert_eq!(admin.json("/plugins").await, expected);
+}
