@@ -1,1 +1,146 @@
-//! stub
+//! The composition root: binds the listeners, loads the plugins, starts the threads, and ends them in order.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::{
+    runtime::LocalRuntime,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    task::{spawn_blocking, spawn_local},
+    time::timeout,
+};
+use tracing::{info, warn};
+
+use crate::{
+    admin,
+    config::Config,
+    control::{
+        Control,
+        plugin_files::{self, PluginFiles},
+    },
+    metrics::Metrics,
+    plugin::Host,
+    proxy::{self, Proxy},
+    shutdown,
+};
+
+mod check;
+
+pub use self::check::check;
+
+/// Connections that the kernel holds ready for `accept`.
+const BACKLOG: i32 = 1024;
+/// What workers get to end their calls once the drain is over.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Runs the gateway until it is told to end.
+///
+/// # Errors
+/// When it cannot start: a listener that cannot be bound, a plugin that cannot be loaded.
+pub fn run(config: &Config) -> anyhow::Result<()> {
+    // First what fails most often and takes no time.
+    let data = bind("listen", config.listen.address)?;
+    let admin = bind("admin", config.admin.address)?;
+    let mut config = config.clone();
+    // Port 0 lets the system choose; an entry that names the chosen one is still this gateway.
+    config.listen.address = data.local_addr()?;
+    let runtime = LocalRuntime::new().context("the control thread has no runtime")?;
+    let served = runtime.block_on(serve(&config, data, admin));
+    // A worker that cannot end must not keep the process.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(config: &Config, data: TcpListener, admin: TcpListener) -> anyhow::Result<()> {
+    let signals = Signals::new()?;
+    let host = Host::new().context("the plugin host cannot start")?;
+    // Every worker has a sandbox of its own, and one is spare.
+    let sandboxes = config.listen.workers + 1;
+    let plugins = plugin_files::load_all(&host, &config.plugins, sandboxes)?;
+    for plugin in &plugins {
+        info!(plugin = plugin.name(), version = plugin.version(), "plugin activated");
+    }
+    let metrics = Metrics::new();
+    let (trigger, shutdown) = shutdown::channel();
+    let (sender, updates) = mpsc::unbounded_channel();
+    let files = PluginFiles::new(host, &config.plugins, &plugins).context("the plugin files cannot be watched")?;
+    spawn_local(files.run(sandboxes, sender));
+    let (control, readers) = Control::new(config, plugins, metrics.clone());
+
+    let admin_address = admin.local_addr()?;
+    let view = admin::View { readers: readers.clone(), metrics: metrics.clone() };
+    spawn_local(admin::serve(tokio::net::TcpListener::from_std(admin)?, view, shutdown.clone()));
+    let (listen, upstream) = (config.listen.clone(), config.upstream.clone());
+    let proxy = Proxy { listener: data, listen, upstream, readers, metrics, shutdown: shutdown.clone() };
+    let proxy = proxy::start(proxy).context("the data plane cannot start")?;
+    info!(listener = "data", address = %config.listen.address, workers = config.listen.workers, "listening");
+    info!(listener = "admin", address = %admin_address, "listening");
+
+    let proxy = spawn_blocking(|| proxy.join());
+    tokio::join!(control.run(config, updates, shutdown), end(config.listen.drain_timeout, trigger, signals, proxy),);
+    info!("ended");
+    Ok(())
+}
+
+/// Drains at the first signal; ends when all calls have, when the time is over, or at the second signal.
+async fn end(
+    drain_timeout: Duration,
+    trigger: shutdown::Trigger,
+    mut signals: Signals,
+    mut proxy: tokio::task::JoinHandle<()>,
+) {
+    signals.next().await;
+    info!(?drain_timeout, "draining: no new calls, those under way go on");
+    trigger.drain();
+    let why = tokio::select! {
+        _ = &mut proxy => None,
+        () = tokio::time::sleep(drain_timeout) => Some("the drain took too long"),
+        () = signals.next() => Some("told a second time"),
+    };
+    trigger.end();
+    if let Some(why) = why {
+        warn!(why, "ending the calls under way");
+        if timeout(LAST_WORDS, proxy).await.is_err() {
+            warn!("some calls could not be told that they ended");
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let hear = |kind| signal(kind).context("signals cannot be heard");
+        Ok(Self { terminate: hear(SignalKind::terminate())?, interrupt: hear(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn bind(section: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok::<TcpListener, std::io::Error>(socket.into())
+    };
+    listen().with_context(|| {
+        format!("[{section}] address {address} cannot be listened on; end what uses it or choose another")
+    })
+}

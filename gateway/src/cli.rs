@@ -1,1 +1,142 @@
-//! stub
+//! The commands: what they are called, what they take, what they exit with. What they do is one file each; what people
+//! read is written by `output` alone.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+mod check;
+mod output;
+mod run;
+
+/// `EX_USAGE` of sysexits.h: the command line is wrong.
+const USAGE: u8 = 64;
+
+/// Forwards every gRPC call to the instance that owns the symbol it is about.
+///
+/// symgate reads registrations (service, symbol, address) from etcd or a file, keeps the table of
+/// who owns which symbol, and forwards each call to the owner. Which symbol a call is about, and
+/// which of several instances gets it, is decided by plugins: built in, or WebAssembly files that
+/// are replaced without dropping a call.
+#[derive(Debug, Parser)]
+#[command(version, verbatim_doc_comment, after_help = AFTER, after_long_help = AFTER_LONG)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER: &str = "`symgate --help` shows how to start.";
+
+const AFTER_LONG: &str = "\
+Start:
+  symgate check --config symgate.toml      is the file right? what would run?
+  symgate run --config symgate.toml        serve calls
+  curl http://127.0.0.1:9901/readyz        is it ready? see also /table, /plugins and /metrics
+
+The smallest symgate.toml, with klineRpc/BTC_USDT/1 = \"192.168.2.159:9999\" in instances.toml beside it:
+  [[route]]
+  match = \"/pb.KlineService/\"
+  service = \"klineRpc\"
+  extract = { builtin = \"metadata-key\", key = \"symbol\" }
+
+Files:
+  symgate.toml            the configuration; symgate.example.toml shows every key and its default
+  instances.toml          registrations, when no etcd is configured
+
+Environment:
+  SYMGATE_LOG, RUST_LOG   replace the configured log filter, e.g. symgate=debug
+
+Exit status: 0 done, 1 failed (the reason is on standard error), 64 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves calls until it is told to stop.
+    ///
+    /// SIGTERM or SIGINT: no new calls, those under way go on for up to [listen] drain_timeout. A second signal ends at
+    /// once.
+    Run(Configured),
+    /// Reads the configuration, loads the plugins, and says what would run. Serves nothing.
+    Check(Configured),
+}
+
+/// Of commands that read the configuration.
+#[derive(Debug, clap::Args)]
+struct Configured {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = "symgate.toml")]
+    config: PathBuf,
+}
+
+impl Arguments {
+    /// Reads the process's command line.
+    ///
+    /// # Errors
+    /// When it is wrong, or asks for help: [`failed`] knows which.
+    pub fn read() -> anyhow::Result<Self> {
+        Ok(Self::try_parse()?)
+    }
+
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// Says what failed and what to do.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Run(Configured { config }) => run::run(&config),
+            Command::Check(Configured { config }) => check::check(&config),
+        }
+    }
+}
+
+/// Says why a command failed; the exit code for it.
+pub fn failed(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<clap::Error>() {
+        Some(usage) => {
+            output::usage(usage);
+            // Help and the version come as errors, too.
+            if usage.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS }
+        }
+        None => {
+            output::error(error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_configuration_has_a_name_by_default() {
+        let path = |line: &[&str]| match Arguments::try_parse_from(line).expect("a command line").command {
+            Command::Run(Configured { config }) | Command::Check(Configured { config }) => config,
+        };
+        assert_eq!(path(&["symgate", "run"]), PathBuf::from("symgate.toml"));
+        assert_eq!(path(&["symgate", "check", "--config", "a.toml"]), PathBuf::from("a.toml"));
+    }
+
+    #[test]
+    fn wrong_usage_has_its_own_exit_code() {
+        let code = |line: &[&str]| failed(&Arguments::try_parse_from(line).expect_err("no command").into());
+        assert_eq!(code(&["symgate", "rnu"]), ExitCode::from(64));
+        assert_eq!(code(&["symgate", "run", "--confg", "x"]), ExitCode::from(64));
+        assert_eq!(code(&["symgate"]), ExitCode::from(64));
+        assert_eq!(code(&["symgate", "--version"]), ExitCode::SUCCESS);
+        assert_eq!(failed(&anyhow::anyhow!("the tests say so")), ExitCode::FAILURE);
+    }
+
+    #[test]
+    fn a_configuration_that_is_not_there_fails_with_its_name() {
+        let arguments = Arguments::try_parse_from(["symgate", "check", "-c", "no/such.toml"]).expect("a command line");
+        let error = arguments.run().expect_err("there is none");
+        assert!(format!("{error:#}").starts_with("no/such.toml: cannot be read"), "{error:#}");
+    }
+}

@@ -1,0 +1,61 @@
+//! Says what a configuration would run, without listening anywhere.
+
+use anyhow::{Context, bail};
+use tokio::runtime::LocalRuntime;
+
+use crate::{
+    config::{Config, Route},
+    control::{plugin_files, survey},
+    plugin::{Host, Plugin},
+    snapshot::Service,
+};
+
+/// What would run, in lines for people: plugins compiled, registries heard once, routes resolved.
+///
+/// # Errors
+/// When it could not run: a plugin that cannot be loaded, a registry that cannot be heard.
+pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
+    let host = Host::new().context("the plugin host cannot start")?;
+    let plugins = plugin_files::load_all(&host, &config.plugins, 1)?;
+    let mut lines: Vec<_> = plugins.iter().map(|plugin| plugin_line(plugin)).collect();
+    let runtime = LocalRuntime::new().context("no runtime to ask the registries with")?;
+    for (service, answer) in config.services.iter().zip(runtime.block_on(survey(config))) {
+        match answer {
+            Ok(found) => lines.extend(service_lines(&found)),
+            Err(reason) => bail!("service {}: its registry cannot be read: {reason}", service.name),
+        }
+    }
+    lines.extend(config.routes.iter().filter_map(|route| route_line(config, route)));
+    Ok(lines)
+}
+
+fn plugin_line(plugin: &Plugin) -> String {
+    let mut line = format!("plugin {}: version {}", plugin.name(), plugin.version());
+    if let Some(inputs) = plugin.extract_inputs() {
+        line += &format!(", extracts from metadata {:?} and the message {:?}", inputs.metadata, inputs.message);
+    }
+    if let Some(inputs) = plugin.select_inputs() {
+        line += &format!(", selects by metadata {:?} and labels {:?}", inputs.metadata, inputs.labels);
+    }
+    line
+}
+
+fn service_lines(service: &Service) -> Vec<String> {
+    let (symbols, instances) = (service.table.symbols(), service.table.instances());
+    let (rejected, suspended) = (service.rejected.len(), service.suspended.len());
+    let Service { name, registry, .. } = service;
+    let mut lines = vec![format!(
+        "service {name} in registry {registry}: {symbols} symbols, {instances} instances; entries rejected: {rejected}, \
+         suspended: {suspended}"
+    )];
+    lines.extend(service.rejected.iter().map(|(key, reason)| format!("  rejected {key}: {reason}")));
+    lines.extend(service.suspended.iter().map(|(key, reason)| format!("  suspended {key}: {reason}")));
+    lines
+}
+
+fn route_line(config: &Config, route: &Route) -> Option<String> {
+    let name = |at: usize| config.plugins.get(at).map(|plugin| plugin.name.as_str());
+    let service = config.services.get(route.service)?;
+    let extract = route.extract.and_then(name).unwrap_or("nothing: the service is not split by symbol");
+    Some(format!("route {} to {}: extract {extract}, select {}", route.name, service.name, name(route.select)?))
+}
