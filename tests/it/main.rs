@@ -1,2 +1,27 @@
-//! stub
-fn main() {}
+//! The tests that need more than one crate. Most run the real gateway binary with real Wasm, real gRPC and a real etcd.
+//! One file per subject.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cognitive_complexity,
+    reason = "a test fails by panicking and says why; every assertion counts as a branch"
+)]
+
+mod back_pressure;
+mod bad_calls;
+mod bad_config;
+mod calls;
+mod contract;
+mod drain;
+mod endings;
+mod formats;
+mod lifecycle;
+mod misbehaving;
+mod outage;
+mod passing;
+mod registry;
+mod reload;
+mod routing;
+mod tidy;
+mod upstream_errors;

@@ -1,0 +1,89 @@
+//! A reader that does not read costs neither memory nor other calls.
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use symgate_tests::{Gateway, Instance, RegistryFile, client::ask, eventually, instance::Behaviour, pb::KlineRequest};
+
+const MIB: u64 = 1 << 20;
+
+async fn one() -> (Instance, RegistryFile, Gateway) {
+    let instance = Instance::start(&["BTC_USDT"]).await;
+    let registry = RegistryFile::of(&[("BTC_USDT", instance.address())]);
+    let gateway = Gateway::builder().file(&registry).start().await;
+    gateway.serving(&["BTC_USDT"]).await;
+    (instance, registry, gateway)
+}
+
+#[tokio::test]
+async fn a_slow_reader_does_not_grow_memory() {
+    let (_instance, _registry, gateway) = one().await;
+    let mut client = gateway.client();
+    let before = gateway.rss();
+    // 1 GiB, of which the client takes what its windows hold.
+    let request = KlineRequest { count: 16_384, reply_bytes: 64 << 10, ..ask("BTC_USDT") };
+    let mut unread = client.watch_kline(request).await.unwrap().into_inner();
+    unread.message().await.unwrap().expect("a first reply");
+    let mut other = gateway.client();
+    for _ in 0..200 {
+        other.get_kline(ask("BTC_USDT")).await.expect("other calls go on");
+    }
+    let grown = gateway.rss().saturating_sub(before);
+    assert!(grown < 64 * MIB, "the gateway grew by {} MiB", grown / MIB);
+}
+
+#[tokio::test]
+async fn a_slow_instance_does_not_grow_memory() {
+    let (instance, _registry, gateway) = one().await;
+    instance.behave(Behaviour::Stall);
+    let before = gateway.rss();
+    let (taken, tick) = (std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0)), Bytes::from(vec![1; 64 << 10]));
+    let counter = taken.clone();
+    let ticks = stream::repeat_with(move || {
+        counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        KlineRequest { payload: tick.clone(), ..ask("BTC_USDT") }
+    });
+    let mut client = gateway.client();
+    let call = tokio::spawn(async move { client.push_ticks(ticks.take(16_384)).await });
+    eventually!(instance.seen().under_way() == 1, "the call arrives");
+    let mut settled = 0;
+    eventually!(
+        {
+            let now = taken.load(std::sync::atomic::Ordering::SeqCst);
+            let still = now == settled && now > 0;
+            settled = now;
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            still
+        },
+        "the sender is never held back"
+    );
+    assert!(settled < 16_384, "the sender is held back");
+    let grown = gateway.rss().saturating_sub(before);
+    assert!(grown < 64 * MIB, "the gateway grew by {} MiB", grown / MIB);
+    call.abort();
+}
+
+#[tokio::test]
+async fn an_unread_stream_of_small_messages_disturbs_no_call_on_its_connection() {
+    let (_instance, _registry, gateway) = one().await;
+    let mut client = gateway.client();
+    let request = KlineRequest { count: 100_000, reply_bytes: 60, ..ask("BTC_USDT") };
+    let _unread = client.watch_kline(request).await.unwrap().into_inner();
+    for _ in 0..200 {
+        client.get_kline(ask("BTC_USDT")).await.expect("a neighbour on the same connection");
+    }
+}
+
+#[tokio::test]
+async fn a_storm_of_cancellations_does_not_end_the_shared_connection() {
+    let (instance, _registry, gateway) = one().await;
+    instance.behave(Behaviour::StallAfterFirst);
+    let mut client = gateway.client();
+    let request = KlineRequest { count: 2, ..ask("BTC_USDT") };
+    let mut steady = gateway.client().watch_kline(request.clone()).await.unwrap().into_inner();
+    steady.message().await.unwrap().expect("a first reply");
+    for _ in 0..1_500 {
+        drop(client.watch_kline(request.clone()).await.expect("a connection that stands"));
+    }
+    eventually!(instance.seen().cancelled() >= 1_500, "{} of 1500 are told", instance.seen().cancelled());
+    assert_eq!(instance.seen().under_way(), 1, "the one that was not cancelled goes on");
+}
