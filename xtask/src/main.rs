@@ -1,2 +1,41 @@
-//! stub
-fn main() {}
+//! `cargo xtask`: the repository's own commands, which work on a fresh clone with nothing but a Rust toolchain. Light to
+//! build on purpose: what needs the gateway's dependencies is a program of its own that is built and run from here.
+
+mod cargo;
+mod demo;
+mod needs;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The repository's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Command {
+    /// Runs every test that CI runs: units, plugins, and end to end with a real etcd and real Wasm.
+    Test(test::Options),
+    /// Shows calls being routed: three instances, the gateway and its plugins on this machine.
+    Demo(demo::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Command::parse() {
+        Command::Test(options) => test::run(&options),
+        Command::Demo(options) => demo::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line for who ran the command.
+#[expect(clippy::print_stderr, reason = "this is the program's output")]
+fn say(line: &str) {
+    eprintln!("xtask: {line}");
+}
