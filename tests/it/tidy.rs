@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use symgate::config::Config;
+
 /// The floors of the gateway, lowest first. Imports go down; rooms of one floor never import one another, except on the
 /// lowest, whose rooms are small foundations.
 const FLOORS: [&[&str]; 7] = [
@@ -139,5 +141,17 @@ fn files_are_short_open_with_their_purpose_and_are_not_called_mod() {
 #[test]
 fn the_example_configuration_is_valid() {
     let path = root().join("symgate.example.toml");
-    symgate::config::Config::read(&path).unwrap_or_else(|error| panic!("{error}"));
+    Config::read(&path).unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn the_readme_shows_what_works() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let plugin = fs::read_to_string(root().join("sdk/examples/by_order_prefix.rs")).unwrap();
+    assert!(readme.contains(plugin.trim_end()), "README.md shows another plugin than sdk/examples/by_order_prefix.rs");
+
+    let (_, from_config) = readme.split_once("```toml\n   [listen]").expect("the configuration of the README");
+    let (config, _) = from_config.split_once("```").unwrap();
+    let config = format!("[listen]{}", config.replace("\n   ", "\n"));
+    Config::parse(&config, "README.md", Path::new("")).unwrap();
 }
