@@ -10,8 +10,8 @@ use tokio::{
     runtime::LocalRuntime,
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
-    task::{spawn_blocking, spawn_local},
-    time::timeout,
+    task::{JoinHandle, spawn_blocking, spawn_local},
+    time::{sleep, timeout},
 };
 use tracing::{info, warn};
 
@@ -87,26 +87,25 @@ async fn serve(config: &Config, data: TcpListener, admin: TcpListener) -> anyhow
 }
 
 /// Drains at the first signal; ends when all calls have, when the time is over, or at the second signal.
-async fn end(
-    drain_timeout: Duration,
-    trigger: shutdown::Trigger,
-    mut signals: Signals,
-    mut proxy: tokio::task::JoinHandle<()>,
-) {
+async fn end(drain_timeout: Duration, trigger: shutdown::Trigger, mut signals: Signals, mut proxy: JoinHandle<()>) {
     signals.next().await;
     info!(?drain_timeout, "draining: no new calls, those under way go on");
     trigger.drain();
-    let why = tokio::select! {
-        _ = &mut proxy => None,
-        () = tokio::time::sleep(drain_timeout) => Some("the drain took too long"),
-        () = signals.next() => Some("told a second time"),
-    };
+    let cut_short = drained(drain_timeout, &mut signals, &mut proxy).await;
     trigger.end();
-    if let Some(why) = why {
-        warn!(why, "ending the calls under way");
-        if timeout(LAST_WORDS, proxy).await.is_err() {
-            warn!("some calls could not be told that they ended");
-        }
+    let Some(why) = cut_short else { return };
+    warn!(why, "ending the calls under way");
+    if timeout(LAST_WORDS, proxy).await.is_err() {
+        warn!("some calls could not be told that they ended");
+    }
+}
+
+/// Waits until all calls have ended, or says why it waits no longer.
+async fn drained(limit: Duration, signals: &mut Signals, proxy: &mut JoinHandle<()>) -> Option<&'static str> {
+    tokio::select! {
+        _ = proxy => None,
+        () = sleep(limit) => Some("the drain took too long"),
+        () = signals.next() => Some("told a second time"),
     }
 }
 

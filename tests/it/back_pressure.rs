@@ -2,21 +2,13 @@
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use symgate_tests::{Gateway, Instance, RegistryFile, client::ask, eventually, instance::Behaviour, pb::KlineRequest};
+use symgate_tests::{Gateway, client::ask, eventually, instance::Behaviour, pb::KlineRequest};
 
 const MIB: u64 = 1 << 20;
 
-async fn one() -> (Instance, RegistryFile, Gateway) {
-    let instance = Instance::start(&["BTC_USDT"]).await;
-    let registry = RegistryFile::of(&[("BTC_USDT", instance.address())]);
-    let gateway = Gateway::builder().file(&registry).start().await;
-    gateway.serving(&["BTC_USDT"]).await;
-    (instance, registry, gateway)
-}
-
 #[tokio::test]
 async fn a_slow_reader_does_not_grow_memory() {
-    let (_instance, _registry, gateway) = one().await;
+    let (_instance, _registry, gateway) = Gateway::builder().over_one().await;
     let mut client = gateway.client();
     let before = gateway.rss();
     // 1 GiB, of which the client takes what its windows hold.
@@ -33,7 +25,7 @@ async fn a_slow_reader_does_not_grow_memory() {
 
 #[tokio::test]
 async fn a_slow_instance_does_not_grow_memory() {
-    let (instance, _registry, gateway) = one().await;
+    let (instance, _registry, gateway) = Gateway::builder().over_one().await;
     instance.behave(Behaviour::Stall);
     let before = gateway.rss();
     let (taken, tick) = (std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0)), Bytes::from(vec![1; 64 << 10]));
@@ -64,7 +56,7 @@ async fn a_slow_instance_does_not_grow_memory() {
 
 #[tokio::test]
 async fn an_unread_stream_of_small_messages_disturbs_no_call_on_its_connection() {
-    let (_instance, _registry, gateway) = one().await;
+    let (_instance, _registry, gateway) = Gateway::builder().over_one().await;
     let mut client = gateway.client();
     let request = KlineRequest { count: 100_000, reply_bytes: 60, ..ask("BTC_USDT") };
     let _unread = client.watch_kline(request).await.unwrap().into_inner();
@@ -75,7 +67,7 @@ async fn an_unread_stream_of_small_messages_disturbs_no_call_on_its_connection()
 
 #[tokio::test]
 async fn a_storm_of_cancellations_does_not_end_the_shared_connection() {
-    let (instance, _registry, gateway) = one().await;
+    let (instance, _registry, gateway) = Gateway::builder().over_one().await;
     instance.behave(Behaviour::StallAfterFirst);
     let mut client = gateway.client();
     let request = KlineRequest { count: 2, ..ask("BTC_USDT") };

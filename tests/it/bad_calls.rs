@@ -17,12 +17,8 @@ use tonic::Code;
 const GET: &str = "/pb.KlineService/GetKline";
 
 async fn one() -> (Instance, RegistryFile, Gateway) {
-    let instance = Instance::start(&["BTC_USDT"]).await;
-    let registry = RegistryFile::of(&[("BTC_USDT", instance.address())]);
     let route = Route::to("klineRpc").with("max_first_message", "64KiB");
-    let gateway = Gateway::builder().file(&registry).route(route).listen("max_header_bytes", "16KiB").start().await;
-    gateway.serving(&["BTC_USDT"]).await;
-    (instance, registry, gateway)
+    Gateway::builder().route(route).listen("max_header_bytes", "16KiB").over_one().await
 }
 
 /// Runs something odd between two ordinary calls on a connection of their own.

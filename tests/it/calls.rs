@@ -3,21 +3,12 @@
 use bytes::Bytes;
 use futures::{StreamExt, future::try_join_all, stream};
 use symgate_tests::{
-    Gateway, Instance, RegistryFile,
+    Gateway,
     client::{Client, ask, with_symbol},
     pb::KlineRequest,
 };
 
 const SIZES: [usize; 4] = [0, 1, 64 << 10, 5 << 20];
-
-/// A gateway with one instance.
-async fn one() -> (Instance, RegistryFile, Gateway) {
-    let instance = Instance::start(&["BTC_USDT"]).await;
-    let registry = RegistryFile::of(&[("BTC_USDT", instance.address())]);
-    let gateway = Gateway::builder().file(&registry).start().await;
-    gateway.serving(&["BTC_USDT"]).await;
-    (instance, registry, gateway)
-}
 
 /// A request with this many bytes of payload, which asks for as many in the reply.
 fn sized(bytes: usize) -> KlineRequest {
@@ -57,7 +48,7 @@ async fn all_kinds(client: &mut Client, bytes: usize) {
 
 #[tokio::test]
 async fn four_kinds_in_four_sizes() {
-    let (_instance, _registry, gateway) = one().await;
+    let (_instance, _registry, gateway) = Gateway::builder().over_one().await;
     for bytes in SIZES {
         all_kinds(&mut gateway.client(), bytes).await;
     }
@@ -65,14 +56,14 @@ async fn four_kinds_in_four_sizes() {
 
 #[tokio::test]
 async fn an_empty_message_is_routed_by_metadata() {
-    let (instance, _registry, gateway) = one().await;
+    let (instance, _registry, gateway) = Gateway::builder().over_one().await;
     let reply = gateway.client().get_kline(with_symbol(KlineRequest::default(), "BTC_USDT")).await.unwrap();
     assert_eq!(reply.into_inner().instance, instance.address().to_string());
 }
 
 #[tokio::test]
 async fn the_first_message_of_a_stream_places_all_of_it() {
-    let (_instance, _registry, gateway) = one().await;
+    let (_instance, _registry, gateway) = Gateway::builder().over_one().await;
     let mut first = vec![sized(64 << 10)];
     first.extend(vec![KlineRequest { symbol: "UNKNOWN".into(), ..sized(1) }; 9]);
     let reply = gateway.client().push_ticks(stream::iter(first)).await.unwrap().into_inner();
@@ -82,7 +73,7 @@ async fn the_first_message_of_a_stream_places_all_of_it() {
 #[tokio::test]
 async fn ten_thousand_messages_each_way() {
     const COUNT: u32 = 10_000;
-    let (_instance, _registry, gateway) = one().await;
+    let (_instance, _registry, gateway) = Gateway::builder().over_one().await;
     let mut client = gateway.client();
 
     let request = KlineRequest { count: COUNT, reply_bytes: 100, ..ask("BTC_USDT") };
@@ -104,7 +95,7 @@ async fn ten_thousand_messages_each_way() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_streams_at_once() {
-    let (instance, _registry, gateway) = one().await;
+    let (instance, _registry, gateway) = Gateway::builder().over_one().await;
     let client = gateway.client();
     // Opened one after the other and then all kept open, each with one exchange so far.
     let open = (0..1_000).map(|_| {

@@ -15,14 +15,6 @@ use symgate_tests::{
 };
 use tonic::{Code, Request};
 
-async fn one() -> (Instance, RegistryFile, Gateway) {
-    let instance = Instance::start(&["BTC_USDT"]).await;
-    let registry = RegistryFile::of(&[("BTC_USDT", instance.address())]);
-    let gateway = Gateway::builder().file(&registry).start().await;
-    gateway.serving(&["BTC_USDT"]).await;
-    (instance, registry, gateway)
-}
-
 /// Waits until the instance was told that one call more than `before` is off, and nothing of it is left anywhere.
 async fn cancelled(instance: &Instance, gateway: &Gateway, before: u64) {
     eventually!(instance.seen().cancelled() > before, "the instance is not told of the cancellation");
@@ -32,7 +24,7 @@ async fn cancelled(instance: &Instance, gateway: &Gateway, before: u64) {
 
 #[tokio::test]
 async fn cancelled_while_the_gateway_waits_for_the_first_message() {
-    let (instance, _registry, gateway) = one().await;
+    let (instance, _registry, gateway) = Gateway::builder().over_one().await;
     let before = instance.seen().calls();
     let client = RawClient::connect(gateway.address()).await;
     let (response, stream) = client.open(grpc("/pb.KlineService/GetKline").body(()).unwrap()).await.unwrap();
@@ -44,7 +36,7 @@ async fn cancelled_while_the_gateway_waits_for_the_first_message() {
 
 #[tokio::test]
 async fn cancelled_before_the_reply_headers() {
-    let (instance, _registry, gateway) = one().await;
+    let (instance, _registry, gateway) = Gateway::builder().over_one().await;
     instance.behave(Behaviour::Stall);
     let mut client = gateway.client();
     let call = tokio::spawn(async move { client.get_kline(ask("BTC_USDT")).await });
@@ -55,7 +47,7 @@ async fn cancelled_before_the_reply_headers() {
 
 #[tokio::test]
 async fn cancelled_in_the_middle_of_the_replies() {
-    let (instance, _registry, gateway) = one().await;
+    let (instance, _registry, gateway) = Gateway::builder().over_one().await;
     instance.behave(Behaviour::StallAfterFirst);
     let request = KlineRequest { count: 2, ..ask("BTC_USDT") };
     let mut replies = gateway.client().watch_kline(request).await.unwrap().into_inner();
@@ -105,7 +97,7 @@ async fn cancelled_in_the_middle_of_the_requests() {
 
 #[tokio::test]
 async fn out_of_time_while_the_gateway_waits_for_the_first_message() {
-    let (instance, _registry, gateway) = one().await;
+    let (instance, _registry, gateway) = Gateway::builder().over_one().await;
     let before = instance.seen().calls();
     let client = RawClient::connect(gateway.address()).await;
     let request = grpc("/pb.KlineService/GetKline").header("grpc-timeout", "100m").body(()).unwrap();
@@ -146,7 +138,7 @@ async fn out_of_time_before_the_reply_headers() {
 
 #[tokio::test]
 async fn out_of_time_in_the_middle_of_the_replies() {
-    let (instance, _registry, gateway) = one().await;
+    let (instance, _registry, gateway) = Gateway::builder().over_one().await;
     instance.behave(Behaviour::StallAfterFirst);
     let request = KlineRequest { count: 2, ..ask("BTC_USDT") };
     let request = with_metadata(request, "grpc-timeout", "300m");
@@ -159,7 +151,7 @@ async fn out_of_time_in_the_middle_of_the_replies() {
 
 #[tokio::test]
 async fn the_instance_gets_the_time_that_is_left() {
-    let (instance, _registry, gateway) = one().await;
+    let (instance, _registry, gateway) = Gateway::builder().over_one().await;
     let mut request = Request::new(ask("BTC_USDT"));
     request.set_timeout(Duration::from_secs(100));
     gateway.client().get_kline(request).await.unwrap();
@@ -183,7 +175,7 @@ async fn the_instance_gets_the_time_that_is_left() {
 
 #[tokio::test]
 async fn an_instance_that_dies_before_its_reply_headers() {
-    let (mut instance, _registry, gateway) = one().await;
+    let (mut instance, _registry, gateway) = Gateway::builder().over_one().await;
     instance.behave(Behaviour::Stall);
     let mut client = gateway.client();
     let call = tokio::spawn(async move { client.get_kline(ask("BTC_USDT")).await });
@@ -197,7 +189,7 @@ async fn an_instance_that_dies_before_its_reply_headers() {
 
 #[tokio::test]
 async fn an_instance_that_dies_mid_stream() {
-    let (mut instance, _registry, gateway) = one().await;
+    let (mut instance, _registry, gateway) = Gateway::builder().over_one().await;
     instance.behave(Behaviour::StallAfterFirst);
     let request = KlineRequest { count: 2, ..ask("BTC_USDT") };
     let mut replies = gateway.client().watch_kline(request).await.unwrap().into_inner();
@@ -210,7 +202,7 @@ async fn an_instance_that_dies_mid_stream() {
 
 #[tokio::test]
 async fn the_death_of_one_instance_disturbs_no_other() {
-    let (instance, registry, gateway) = one().await;
+    let (instance, registry, gateway) = Gateway::builder().over_one().await;
     let mut dying = Instance::start(&["ETH_USDT"]).await;
     registry.put("klineRpc/ETH_USDT/1", dying.address());
     gateway.serving(&["ETH_USDT"]).await;

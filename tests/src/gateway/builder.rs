@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use toml::{Table, Value};
 
 use super::Gateway;
-use crate::{Etcd, RegistryFile, wasm};
+use crate::{Etcd, Instance, RegistryFile, wasm};
 
 /// A `[[route]]`.
 #[derive(Clone)]
@@ -139,6 +139,15 @@ impl Builder {
     pub fn more(mut self, toml: &str) -> Self {
         writeln!(self.more, "{toml}").unwrap();
         self
+    }
+
+    /// Starts it in front of one instance that owns `BTC_USDT`, and waits until calls reach that.
+    pub async fn over_one(self) -> (Instance, RegistryFile, Gateway) {
+        let instance = Instance::start(&["BTC_USDT"]).await;
+        let registry = RegistryFile::of(&[("BTC_USDT", instance.address())]);
+        let gateway = self.file(&registry).start().await;
+        gateway.serving(&["BTC_USDT"]).await;
+        (instance, registry, gateway)
     }
 
     /// Starts the gateway and waits until it listens.
