@@ -1,10 +1,14 @@
 //! A reader that does not read costs neither memory nor other calls.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use symgate_tests::{Gateway, client::ask, eventually, instance::Behaviour, pb::KlineRequest};
 
 const MIB: u64 = 1 << 20;
+/// A sender that sent nothing for so long is held back.
+const STILL: Duration = Duration::from_millis(200);
 
 #[tokio::test]
 async fn a_slow_reader_does_not_grow_memory() {
@@ -37,14 +41,14 @@ async fn a_slow_instance_does_not_grow_memory() {
     let mut client = gateway.client();
     let call = tokio::spawn(async move { client.push_ticks(ticks.take(16_384)).await });
     eventually!(instance.seen().under_way() == 1, "the call arrives");
-    let mut settled = 0;
+    let (mut settled, mut since) = (0, Instant::now());
     eventually!(
         {
             let now = taken.load(std::sync::atomic::Ordering::SeqCst);
-            let still = now == settled && now > 0;
-            settled = now;
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            still
+            if now != settled {
+                (settled, since) = (now, Instant::now());
+            }
+            settled > 0 && since.elapsed() > STILL
         },
         "the sender is never held back"
     );

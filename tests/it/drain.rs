@@ -7,8 +7,10 @@ use symgate_tests::{
     client::{ask, with_symbol},
     eventually,
     instance::Behaviour,
+    pb::KlineReply,
 };
-use tonic::Code;
+use tokio::task::JoinHandle;
+use tonic::{Code, Response, Status};
 
 const EXIT: Duration = Duration::from_secs(20);
 
@@ -51,31 +53,30 @@ async fn calls_under_way_end_in_peace() {
     assert!(gateway.exited(EXIT).await.success());
 }
 
-#[tokio::test]
-async fn a_call_that_outlasts_the_drain_ends_with_unavailable() {
-    let (instance, registry) = one().await;
-    let mut gateway = Gateway::builder().file(&registry).listen("drain_timeout", "300ms").start().await;
-    gateway.serving(&["BTC_USDT"]).await;
+/// A call that the instance has and never answers.
+async fn stalled(instance: &Instance, gateway: &Gateway) -> JoinHandle<Result<Response<KlineReply>, Status>> {
     instance.behave(Behaviour::Stall);
     let mut client = gateway.client();
     let call = tokio::spawn(async move { client.get_kline(ask("BTC_USDT")).await });
     eventually!(instance.seen().under_way() == 1, "the call arrives");
+    call
+}
+
+#[tokio::test]
+async fn a_call_that_outlasts_the_drain_ends_with_unavailable() {
+    let (instance, _registry, mut gateway) = Gateway::builder().listen("drain_timeout", "300ms").over_one().await;
+    let call = stalled(&instance, &gateway).await;
     gateway.terminate();
     let status = call.await.unwrap().unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-    gateway.exited(EXIT).await;
+    assert!(gateway.exited(EXIT).await.success());
     eventually!(instance.seen().under_way() == 0, "the instance is told");
 }
 
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
-    let (instance, registry) = one().await;
-    let mut gateway = Gateway::builder().file(&registry).listen("drain_timeout", "1h").start().await;
-    gateway.serving(&["BTC_USDT"]).await;
-    instance.behave(Behaviour::Stall);
-    let mut client = gateway.client();
-    let call = tokio::spawn(async move { client.get_kline(ask("BTC_USDT")).await });
-    eventually!(instance.seen().under_way() == 1, "the call arrives");
+    let (instance, _registry, mut gateway) = Gateway::builder().listen("drain_timeout", "1h").over_one().await;
+    let call = stalled(&instance, &gateway).await;
     gateway.terminate();
     eventually!(gateway.admin_get("/readyz").await.0 != 200, "the first signal is understood");
     gateway.terminate();
