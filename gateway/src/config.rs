@@ -201,6 +201,8 @@ pub struct Plugin {
     pub config: String,
     /// What one call into the sandbox may use.
     pub limits: Limits,
+    /// Whether what it says as a pure extractor in a sandbox is remembered.
+    pub remember: bool,
 }
 
 /// A policy that is linked into the gateway.

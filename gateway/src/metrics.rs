@@ -18,6 +18,7 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter>,
     seconds: Family<RouteLabels, Histogram, fn() -> Histogram>,
     decisions: Family<PluginLabels, Counter>,
+    remembered: Family<PluginLabels, Counter>,
     failures: Family<FailureLabels, Counter>,
     /// Client connections that are open.
     pub downstream_connections: Gauge,
@@ -55,6 +56,8 @@ pub struct PluginMetrics {
     pub extracts: Counter,
     /// The same as a selector.
     pub selects: Counter,
+    /// Outcomes that it had given before as a pure extractor, for which it was not asked again.
+    pub remembered: Counter,
     failures: Family<FailureLabels, Counter>,
 }
 
@@ -151,6 +154,7 @@ impl Metrics {
             calls: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             decisions: Family::default(),
+            remembered: Family::default(),
             failures: Family::default(),
             downstream_connections: Gauge::default(),
             upstream_connections: Gauge::default(),
@@ -176,6 +180,8 @@ impl Metrics {
         let unit = Unit::Seconds;
         registry.register_with_unit("call", "Time from head to trailers", unit, self.seconds.clone());
         registry.register("decisions", "Plugins asked", self.decisions.clone());
+        // Its labels are those of `decisions`, so that one can be divided by the other.
+        registry.register("decisions_remembered", "Outcomes known without asking", self.remembered.clone());
         registry.register("plugin_failures", "Plugins that gave no answer", self.failures.clone());
         registry.register("downstream_connections", "Open client connections", self.downstream_connections.clone());
         registry.register("upstream_connections", "Open connections to instances", self.upstream_connections.clone());
@@ -217,11 +223,12 @@ impl Metrics {
 
     /// What a plugin counts.
     pub fn plugin(&self, plugin: &str) -> PluginMetrics {
-        let counter = |kind| self.decisions.get_or_create_owned(&PluginLabels { plugin: plugin.into(), kind });
+        let labels = |kind| PluginLabels { plugin: plugin.into(), kind };
         PluginMetrics {
             plugin: plugin.into(),
-            extracts: counter("extract"),
-            selects: counter("select"),
+            extracts: self.decisions.get_or_create_owned(&labels("extract")),
+            selects: self.decisions.get_or_create_owned(&labels("select")),
+            remembered: self.remembered.get_or_create_owned(&labels("extract")),
             failures: self.failures.clone(),
         }
     }

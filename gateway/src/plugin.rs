@@ -6,6 +6,7 @@ mod engine;
 mod limits;
 mod lines;
 mod native;
+mod remembered;
 mod sandbox;
 mod wasm;
 mod wit;
@@ -42,6 +43,8 @@ pub struct Plugin {
     inputs: Inputs,
     policy: Policy,
     fallback: Option<Arc<Self>>,
+    /// Whether the configuration lets a pure extractor's outcomes be remembered.
+    remember: bool,
 }
 
 /// Who decides.
@@ -69,6 +72,15 @@ pub struct Question<'a> {
     pub candidates: select::Candidates<'a>,
     /// A number that differs for every call.
     pub random: u64,
+}
+
+/// What an extractor says about a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extracted {
+    /// Which symbol, or what else.
+    pub outcome: extract::Outcome,
+    /// Whether it said so about the same inputs before and was not asked again.
+    pub remembered: bool,
 }
 
 /// Why a file or its configuration is refused; the text is for the operator and names neither plugin nor file.
@@ -133,7 +145,8 @@ impl Host {
         };
         let lines = lines::Lines::new(Arc::clone(&name), Arc::clone(&version));
         let (wasm, inputs) = Wasm::new(self, plugin, bytes, lines, sandboxes)?;
-        Ok(Plugin { name, version, loaded: SystemTime::now(), inputs, policy: Policy::Wasm(wasm), fallback })
+        let (loaded, policy, remember) = (SystemTime::now(), Policy::Wasm(wasm), plugin.remember);
+        Ok(Plugin { name, version, loaded, inputs, policy, fallback, remember })
     }
 
     /// A plugin without a file: the built-in that its configuration names.
@@ -152,6 +165,7 @@ impl Host {
             inputs,
             policy: Policy::Native(native),
             fallback: None,
+            remember: plugin.remember,
         })
     }
 
@@ -193,6 +207,11 @@ impl Plugin {
     /// What it wants as a selector; `None`: it is none.
     pub fn select_inputs(&self) -> Option<&select::Inputs> {
         self.inputs.select.as_ref()
+    }
+
+    /// Whether the outcomes of its sandboxes are remembered.
+    fn remembers(&self) -> bool {
+        self.remember && self.extract_inputs().is_some_and(|inputs| inputs.pure)
     }
 
     /// The native policy to ask when the Wasm one fails; `None`: the configuration names none.

@@ -1,5 +1,5 @@
-//! What a decision costs: nanoseconds per call of each shipped policy, as a built-in and as Wasm. Measures one thread
-//! that does nothing else; run it on a quiet machine.
+//! What a decision costs: nanoseconds per call of each shipped policy, as a built-in, as Wasm that is asked each time, and
+//! remembered. Measures one thread that does nothing else; run it on a quiet machine, pinned to one core.
 
 #![expect(clippy::print_stdout, reason = "its result is what it prints")]
 
@@ -9,77 +9,102 @@ use symgate::{
     config::{self, Builtin, Limits},
     plugin::{Host, Plugin, Question, Sandboxes},
 };
-use symgate_sdk::{Call, select::Candidates};
+use symgate_sdk::{
+    Call,
+    select::{Candidates, MAX_CANDIDATES},
+};
 
 const ROUNDS: usize = 15;
 const CALLS: u32 = 20_000;
 
+/// One policy in its three forms.
+struct Policy {
+    /// Asked each time; its fallback is the built-in.
+    wasm: Plugin,
+    /// An extractor whose outcomes are remembered.
+    remembered: Option<Plugin>,
+}
+
+/// Best and median.
+type Figures = (u128, u128);
+
 fn main() -> anyhow::Result<()> {
     let host = Host::new()?;
-    println!("ns per call, best / median of {ROUNDS} rounds");
-    println!("{:<46} {:>15} {:>15}", "", "built-in", "Wasm");
+    let by_key = Policy::load(&host, "metadata-key", Builtin::MetadataKey, "{}")?;
+    let fields = r#"{"metadata":"symbol","fields":{"/pb.KlineService/GetKline":[4]}}"#;
+    let by_field = Policy::load(&host, "message-field", Builtin::MessageField, fields)?;
+    let least_loaded = Policy::load(&host, "least-loaded", Builtin::LeastLoaded, r#"{"skip_single":false}"#)?;
+    let rendezvous = Policy::load(&host, "rendezvous-hash", Builtin::RendezvousHash, "{}")?;
 
-    let metadata = [Some(b"BTC_USDT".as_slice())];
-    let message = b"\x0a\x051min\x22\x08BTC_USDT\x28\xe8\x07";
+    println!("ns per decision, best / median of {ROUNDS} rounds of {CALLS}");
+    println!("{:<42} {:>13} {:>13} {:>13}", "", "built-in", "Wasm", "remembered");
+    let value = [Some(b"BTC_USDT".as_slice())];
+    let message = Some(b"\x0a\x051min\x22\x08BTC_USDT\x28\xe8\x07".as_slice());
     let path = "/pb.KlineService/GetKline";
-    let by_key = plugin(&host, "metadata-key", Builtin::MetadataKey, "{}")?;
-    let call = Call { path, metadata: &metadata, message: None };
-    extract("metadata-key", &by_key, &call);
-
-    let config = r#"{"fields":{"/pb.KlineService/GetKline":[4]}}"#;
-    let by_field = plugin(&host, "message-field", Builtin::MessageField, config)?;
-    extract("message-field, without the message", &by_field, &Call { path, ..Call::default() });
-    extract("message-field, with it", &by_field, &Call { path, metadata: &[], message: Some(message) });
-
-    let least_loaded = plugin(&host, "least-loaded", Builtin::LeastLoaded, "{}")?;
-    let rendezvous = plugin(&host, "rendezvous-hash", Builtin::RendezvousHash, "{}")?;
-    for count in [1, 3, 10] {
-        select(&format!("least-loaded, {count} candidates"), &least_loaded, count);
-        select(&format!("rendezvous-hash, {count} candidates"), &rendezvous, count);
+    let extracted = by_key.extract("metadata-key", &Call { path, metadata: &value, message: None });
+    by_field.extract("message-field, metadata", &Call { path, metadata: &value, message: None });
+    by_field.extract("message-field, message wanted", &Call { path, metadata: &[None], message: None });
+    by_field.extract("message-field, message given", &Call { path, metadata: &[None], message });
+    // Of more instances the gateway shows a selector a sample.
+    for count in [1, 3, 10, MAX_CANDIDATES] {
+        let selected = least_loaded.select("least-loaded", count);
+        rendezvous.select("rendezvous-hash", count);
+        let sum = |one: Figures, other: Figures| Some((one.0 + other.0, one.1 + other.1));
+        let [native, wasm, remembered] = extracted;
+        let both = [sum(native, selected[0]), sum(wasm, selected[1]), sum(remembered, selected[1])];
+        print(&format!("metadata-key + least-loaded, {count}"), both);
     }
     Ok(())
 }
 
-/// The Wasm file, whose fallback is the built-in.
-fn plugin(host: &Host, name: &str, builtin: Builtin, config: &str) -> anyhow::Result<Plugin> {
-    let path = Path::new(env!("SYMGATE_WASM_DIR")).join(name.replace('-', "_")).with_extension("wasm");
-    let limits = Limits { time: Duration::from_millis(5), memory: 16 << 20 };
-    let bytes = fs::read(&path)?;
-    let builtin = Some(builtin);
-    let plugin = config::Plugin { name: name.into(), path: Some(path), builtin, config: config.into(), limits };
-    let start = Instant::now();
-    let loaded = host.load(&plugin, &bytes, 2)?;
-    println!("# {name}: {} KiB, loaded in {:.1?}", bytes.len() >> 10, start.elapsed());
-    Ok(loaded)
+impl Policy {
+    fn load(host: &Host, name: &str, builtin: Builtin, config: &str) -> anyhow::Result<Self> {
+        let path = Path::new(env!("SYMGATE_WASM_DIR")).join(name.replace('-', "_")).with_extension("wasm");
+        let limits = Limits { time: Duration::from_millis(5), memory: 16 << 20 };
+        let bytes = fs::read(&path)?;
+        let (name, config) = (name.to_owned(), config.to_owned());
+        let asked = config::Plugin { name, path: Some(path), builtin: Some(builtin), config, limits, remember: false };
+        let start = Instant::now();
+        let wasm = host.load(&asked, &bytes, 2)?;
+        println!("# {}: {} KiB, loaded in {:.1?}", asked.name, bytes.len() >> 10, start.elapsed());
+        let remembers = builtin.is_extractor().then_some(config::Plugin { remember: true, ..asked });
+        let remembered = remembers.map(|plugin| host.load(&plugin, &bytes, 2)).transpose()?;
+        Ok(Self { wasm, remembered })
+    }
+
+    fn extract(&self, what: &str, call: &Call<'_>) -> [Figures; 3] {
+        self.compare(what, |sandboxes, plugin| black_box(sandboxes.extract(0, plugin, call)).is_ok())
+    }
+
+    fn select(&self, what: &str, count: usize) -> [Figures; 3] {
+        let wanted = self.wasm.select_inputs().is_some_and(|inputs| inputs.ids);
+        let ids: Vec<u64> = (1..=count as u64).map(|id| id.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+        let figures = [1, 3, 2_000].repeat(count);
+        let ids = if wanted { ids.as_slice() } else { &[] };
+        let candidates = Candidates { figures: &figures, ids, ..Candidates::default() };
+        let call = Call { path: "/pb.KlineService/GetKline", ..Call::default() };
+        let mut question = Question { call, symbol: "BTC_USDT", candidates, random: 1 };
+        self.compare(&format!("{what}, {count}"), |sandboxes, plugin| {
+            question.random = question.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            black_box(sandboxes.select(0, plugin, &question)).is_ok()
+        })
+    }
+
+    fn compare(&self, what: &str, mut ask: impl FnMut(&mut Sandboxes, &Plugin) -> bool) -> [Figures; 3] {
+        let forms = [self.wasm.fallback().map(AsRef::as_ref), Some(&self.wasm), self.remembered.as_ref()];
+        let figures = forms.map(|plugin| plugin.map(|plugin| measure(plugin, &mut ask)));
+        print(what, figures);
+        figures.map(Option::unwrap_or_default)
+    }
 }
 
-fn extract(what: &str, plugin: &Plugin, call: &Call<'_>) {
-    compare(what, plugin, |sandboxes, plugin| black_box(sandboxes.extract(0, plugin, call)).is_ok());
+fn print(what: &str, figures: [Option<Figures>; 3]) {
+    let [native, wasm, remembered] =
+        figures.map(|figures| figures.map_or_else(String::new, |(best, median)| format!("{best} / {median}")));
+    println!("{what:<42} {native:>13} {wasm:>13} {remembered:>13}");
 }
 
-fn select(what: &str, plugin: &Plugin, count: usize) {
-    let wanted = plugin.select_inputs().is_some_and(|inputs| inputs.ids);
-    let ids: Vec<u64> = (1..=count as u64).map(|id| id.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-    let figures = [1, 3, 2_000].repeat(count);
-    let ids = if wanted { ids.as_slice() } else { &[] };
-    let candidates = Candidates { figures: &figures, ids, ..Candidates::default() };
-    let call = Call { path: "/pb.KlineService/GetKline", ..Call::default() };
-    let mut question = Question { call, symbol: "BTC_USDT", candidates, random: 1 };
-    compare(what, plugin, |sandboxes, plugin| {
-        question.random = question.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        black_box(sandboxes.select(0, plugin, &question)).is_ok()
-    });
-}
-
-fn compare(what: &str, plugin: &Plugin, mut ask: impl FnMut(&mut Sandboxes, &Plugin) -> bool) {
-    let wasm = measure(plugin, &mut ask);
-    let native = plugin.fallback().map(|native| measure(native, &mut ask)).unwrap_or_default();
-    let show = |(best, median): (u128, u128)| format!("{best} / {median}");
-    println!("{what:<46} {:>15} {:>15}", show(native), show(wasm));
-}
-
-/// Best and median.
-fn measure(plugin: &Plugin, ask: &mut impl FnMut(&mut Sandboxes, &Plugin) -> bool) -> (u128, u128) {
+fn measure(plugin: &Plugin, ask: &mut impl FnMut(&mut Sandboxes, &Plugin) -> bool) -> Figures {
     let mut sandboxes = Sandboxes::default();
     let mut rounds: Vec<_> = (0..ROUNDS)
         .map(|_| {

@@ -6,6 +6,7 @@ mod fits;
 mod harm;
 mod leaks;
 mod reload;
+mod remembered;
 mod twins;
 
 use std::{
@@ -37,7 +38,8 @@ impl Subject {
         let path = Path::new(env!("SYMGATE_WASM_DIR")).join(name.replace('-', "_")).with_extension("wasm");
         // Far from what an innocent call needs on a starved machine.
         let limits = Limits { time: Duration::from_millis(50), memory: 16 << 20 };
-        Self(config::Plugin { name: name.into(), path: Some(path), builtin: None, config: "{}".into(), limits })
+        let (name, config) = (name.into(), "{}".into());
+        Self(config::Plugin { name, path: Some(path), builtin: None, config, limits, remember: true })
     }
 
     fn config(mut self, config: &str) -> Self {
@@ -52,6 +54,11 @@ impl Subject {
 
     fn time_limit(mut self, time: Duration) -> Self {
         self.0.limits.time = time;
+        self
+    }
+
+    fn remember(mut self, remember: bool) -> Self {
+        self.0.remember = remember;
         self
     }
 
@@ -75,7 +82,8 @@ impl Subject {
 /// Asks the fixture `misbehaves` to do so, or to answer with a symbol.
 fn misbehave(sandboxes: &mut Sandboxes, plugin: &Plugin, how: Option<&str>) -> Result<Outcome, Failure> {
     let metadata = [how.map(str::as_bytes), Some(b"BTC_USDT")];
-    sandboxes.extract(0, plugin, &Call { path: "/a/B", metadata: &metadata, message: None })
+    let call = Call { path: "/a/B", metadata: &metadata, message: None };
+    sandboxes.extract(0, plugin, &call).map(|extracted| extracted.outcome)
 }
 
 /// The answer when it behaves.

@@ -13,6 +13,7 @@ mod bad_calls;
 mod bad_config;
 mod calls;
 mod contract;
+mod decisions;
 mod drain;
 mod endings;
 mod formats;

@@ -169,6 +169,7 @@ async fn plugins_show_what_decides_and_what_was_refused() {
         builtin: Some(config::Builtin::MetadataKey),
         config: "{}".into(),
         limits: config::Limits::default(),
+        remember: true,
     };
     let plugin = Host::builtin(&config).expect("a built-in");
     let (version, loaded) = (plugin.version().to_owned(), unix_seconds(plugin.loaded()));

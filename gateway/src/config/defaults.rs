@@ -28,6 +28,11 @@ pub(super) const fn exclusive() -> bool {
     true
 }
 
+/// `[[plugin]] remember`
+pub(super) const fn remember() -> bool {
+    true
+}
+
 /// `NOT_FOUND`: go-zero's breaker counts `UNAVAILABLE` over all symbols of a method, so that one delisted symbol would
 /// cut off every other.
 pub(super) const fn unknown_symbol() -> u8 {

@@ -78,6 +78,8 @@ pub(super) struct Plugin {
     pub(super) builtin: Option<Builtin>,
     #[serde(default)]
     pub(super) limits: Limits,
+    #[serde(default = "defaults::remember")]
+    pub(super) remember: bool,
     #[serde(default)]
     pub(super) config: Table,
 }

@@ -56,7 +56,7 @@ fn names_become_places() {
          [[registry]]\nname = 'etcd'\nprefix = '/prod/'\n\
          etcd = { endpoints = ['http://a:2379'], user = 'root', password = '${ETCD_PASSWORD}', watchdog = '10s' }\n\
          [[service]]\nname = 'orders'\nregistry = 'etcd'\nkey = 'orders_{symbol}/{id}'\nexclusive = false\n\
-         [[plugin]]\nname = 'mine'\npath = 'p/mine.wasm'\nbuiltin = 'message-field'\nlimits = { time = '2ms' }\n\
+         [[plugin]]\nname = 'mine'\npath = 'p/mine.wasm'\nbuiltin = 'message-field'\nlimits = { time = '2ms' }\nremember = false\n\
          [plugin.config]\nz = [1, 2.5, true, { a = 'b' }]\nd = 2026-01-01\n\
          [[route]]\nmatch = '/o.Orders/'\nmetadata = { Product = 'spot' }\nservice = 'orders'\nextract = 'mine'\n\
          select = { builtin = 'rendezvous-hash', key = 'k' }\non_failure = 'builtin'\nno_symbol = { symbol = 'X' }\n\
@@ -69,14 +69,15 @@ fn names_become_places() {
     assert_eq!((etcd.timeout, etcd.watchdog), (Duration::from_secs(5), Duration::from_secs(10)));
     let services: Vec<_> = config.services.iter().map(|service| (&*service.name, service.registry)).collect();
     assert_eq!(services, [("orders", 1), ("rest", 0)]);
-    let plugins: Vec<_> = config.plugins.iter().map(|plugin| (&*plugin.name, &*plugin.config)).collect();
+    let plugins: Vec<_> =
+        config.plugins.iter().map(|plugin| (&*plugin.name, &*plugin.config, plugin.remember)).collect();
     assert_eq!(
         plugins,
         [
-            ("mine", r#"{"d":"2026-01-01","z":[1,2.5,true,{"a":"b"}]}"#),
-            ("rendezvous-hash", r#"{"key":"k"}"#),
-            ("metadata-key", "{}"),
-            ("rendezvous-hash-2", r#"{"key":"other"}"#),
+            ("mine", r#"{"d":"2026-01-01","z":[1,2.5,true,{"a":"b"}]}"#, false),
+            ("rendezvous-hash", r#"{"key":"k"}"#, true),
+            ("metadata-key", "{}", true),
+            ("rendezvous-hash-2", r#"{"key":"other"}"#, true),
         ]
     );
     assert_eq!(config.plugins[0].path.as_deref(), Some(Path::new("/etc/symgate/p/mine.wasm")));

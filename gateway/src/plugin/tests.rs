@@ -15,6 +15,7 @@ fn plugin(builtin: Builtin, config: &str) -> config::Plugin {
         builtin: Some(builtin),
         config: config.into(),
         limits: LIMITS,
+        remember: true,
     }
 }
 

@@ -1,4 +1,5 @@
-//! What one worker keeps to ask plugins: its own sandboxes. Nothing here is shared between threads.
+//! What one worker keeps to ask plugins: its own sandboxes, and what pure ones answered. Nothing here is shared between
+//! threads.
 
 use std::{
     sync::Arc,
@@ -12,7 +13,12 @@ use symgate_sdk::{
     select,
 };
 
-use super::{Failure, Plugin, Policy, Question, Rejected, sandbox::Sandbox, wasm::Wasm};
+use super::{
+    Extracted, Failure, Plugin, Policy, Question, Rejected,
+    remembered::{Key, Remembered},
+    sandbox::Sandbox,
+    wasm::Wasm,
+};
 
 /// The pause before the second new sandbox in a row; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -20,18 +26,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Numbers per candidate in [`select::Candidates::figures`].
 const FIGURES: usize = 3;
 
-/// What one worker keeps to ask plugins: its own sandboxes, by the plugin's place in the snapshot.
+/// What one worker keeps to ask plugins, by the plugin's place in the snapshot.
 #[derive(Default)]
 pub struct Sandboxes {
     kept: FxHashMap<usize, Kept>,
 }
 
-/// The sandbox of one plugin version.
+/// What is kept of one plugin version.
 struct Kept {
     /// Whose: see [`Wasm::serial`].
     serial: u64,
     sandbox: Option<Sandbox>,
     backoff: Backoff,
+    /// `None`: its outcomes are not to be remembered.
+    remembered: Option<Box<Remembered>>,
 }
 
 /// How long to do without a sandbox: an answer forgives everything, one trap costs nothing, and only a plugin that
@@ -44,24 +52,27 @@ struct Backoff {
 }
 
 impl Sandboxes {
-    /// Asks the plugin at place `at` of the snapshot, which is `plugin`, which symbol the call belongs to.
+    /// Which symbol the call belongs to, says the plugin at place `at` of the snapshot, which is `plugin`. A pure one in
+    /// a sandbox is asked once about the same inputs; a built-in answers sooner than anything is remembered.
     ///
     /// # Errors
     /// When it gives no answer; the sandbox is thrown away if that spoiled it.
-    pub fn extract(&mut self, at: usize, plugin: &Plugin, call: &Call<'_>) -> Result<extract::Outcome, Failure> {
-        let outcome = match &plugin.policy {
-            Policy::Native(native) => native.extract(call),
-            Policy::Wasm(wasm) => self.ask(at, wasm, |sandbox| sandbox.extract(call)),
-        }?;
-        if outcome == extract::Outcome::NeedMessage {
-            if call.message.is_some() {
-                return Err(Failure::Contract("`need-message` though the message was given".into()));
-            }
-            if plugin.extract_inputs().is_some_and(|inputs| inputs.message == Need::Never) {
-                return Err(Failure::Contract("`need-message` after it declared `never` at init".into()));
-            }
+    pub fn extract(&mut self, at: usize, plugin: &Plugin, call: &Call<'_>) -> Result<Extracted, Failure> {
+        let asked = |outcome| Extracted { outcome, remembered: false };
+        let wasm = match &plugin.policy {
+            Policy::Native(native) => return allowed(plugin, call, native.extract(call)?).map(asked),
+            Policy::Wasm(wasm) => wasm,
+        };
+        let kept = self.kept(at, plugin, wasm);
+        let key = kept.key(call);
+        if let Some(outcome) = key.and_then(|key| kept.remembered.as_mut()?.recall(key, call)) {
+            return Ok(Extracted { outcome, remembered: true });
         }
-        Ok(outcome)
+        let outcome = allowed(plugin, call, kept.ask(wasm, |sandbox| sandbox.extract(call))?)?;
+        if let (Some(key), Some(remembered)) = (key, &mut kept.remembered) {
+            remembered.remember(key, call, &outcome);
+        }
+        Ok(asked(outcome))
     }
 
     /// Asks the plugin at place `at` of the snapshot, which is `plugin`, which candidate gets the call.
@@ -71,7 +82,7 @@ impl Sandboxes {
     pub fn select(&mut self, at: usize, plugin: &Plugin, question: &Question<'_>) -> Result<select::Outcome, Failure> {
         let outcome = match &plugin.policy {
             Policy::Native(native) => native.select(question),
-            Policy::Wasm(wasm) => self.ask(at, wasm, |sandbox| sandbox.select(question)),
+            Policy::Wasm(wasm) => self.kept(at, plugin, wasm).ask(wasm, |sandbox| sandbox.select(question)),
         }?;
         let count = question.candidates.figures.len() / FIGURES;
         match outcome {
@@ -82,7 +93,7 @@ impl Sandboxes {
         }
     }
 
-    /// Drops the sandboxes of versions that are not among `plugins`, a snapshot's.
+    /// Drops what belongs to versions that are not among `plugins`, a snapshot's.
     pub fn keep(&mut self, plugins: &[Arc<Plugin>]) {
         self.kept.retain(|at, kept| match plugins.get(*at).map(|plugin| &plugin.policy) {
             Some(Policy::Wasm(wasm)) => wasm.serial() == kept.serial,
@@ -90,23 +101,23 @@ impl Sandboxes {
         });
     }
 
-    fn ask<T>(
-        &mut self,
-        at: usize,
-        wasm: &Wasm,
-        question: impl FnOnce(&mut Sandbox) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let kept = self.kept.entry(at).or_insert_with(|| Kept::new(wasm.serial()));
+    fn kept(&mut self, at: usize, plugin: &Plugin, wasm: &Wasm) -> &mut Kept {
+        let kept = self.kept.entry(at).or_insert_with(|| Kept::new(plugin, wasm));
         if kept.serial != wasm.serial() {
-            *kept = Kept::new(wasm.serial());
+            *kept = Kept::new(plugin, wasm);
         }
-        kept.ask(wasm, question)
+        kept
     }
 }
 
 impl Kept {
-    fn new(serial: u64) -> Self {
-        Self { serial, sandbox: None, backoff: Backoff::default() }
+    fn new(plugin: &Plugin, wasm: &Wasm) -> Self {
+        let remembered = plugin.remembers().then(|| Box::new(Remembered::new()));
+        Self { serial: wasm.serial(), sandbox: None, backoff: Backoff::default(), remembered }
+    }
+
+    fn key(&self, call: &Call<'_>) -> Option<Key> {
+        self.remembered.as_ref()?.key(call)
     }
 
     fn ask<T>(&mut self, wasm: &Wasm, question: impl FnOnce(&mut Sandbox) -> Result<T, Failure>) -> Result<T, Failure> {
@@ -145,6 +156,19 @@ impl Backoff {
     fn holds(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until)
     }
+}
+
+/// The outcome, if the contract allows it.
+fn allowed(plugin: &Plugin, call: &Call<'_>, outcome: extract::Outcome) -> Result<extract::Outcome, Failure> {
+    if outcome == extract::Outcome::NeedMessage {
+        if call.message.is_some() {
+            return Err(Failure::Contract("`need-message` though the message was given".into()));
+        }
+        if plugin.extract_inputs().is_some_and(|inputs| inputs.message == Need::Never) {
+            return Err(Failure::Contract("`need-message` after it declared `never` at init".into()));
+        }
+    }
+    Ok(outcome)
 }
 
 #[cfg(test)]

@@ -188,10 +188,12 @@ impl<'a, H: Head> Look<'a, H> {
         let decoded = Decoded::new(self.head, keys)?;
         let metadata = inputs::values(self.head, keys, &decoded)?;
         let call = Call { path: self.head.path(), metadata: &metadata, message: self.attempt.message.as_deref() };
+        let answer = self.sandboxes.extract(asked.at, asked.plugin, &call);
         if let Some(counters) = self.counters.plugin(asked.at) {
-            counters.extracts.inc();
+            let remembered = answer.as_ref().is_ok_and(|extracted| extracted.remembered);
+            if remembered { &counters.remembered } else { &counters.extracts }.inc();
         }
-        Ok(self.sandboxes.extract(asked.at, asked.plugin, &call))
+        Ok(answer.map(|extracted| extracted.outcome))
     }
 
     fn ask_selector(

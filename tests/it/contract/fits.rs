@@ -53,9 +53,9 @@ fn a_file_may_decide_both() {
 
     let mut sandboxes = Sandboxes::default();
     let mut call = Call { path: "/a/B", metadata: &[None], message: None };
-    assert_eq!(sandboxes.extract(0, &plugin, &call).unwrap(), Outcome::NeedMessage);
+    assert_eq!(sandboxes.extract(0, &plugin, &call).unwrap().outcome, Outcome::NeedMessage);
     call.message = Some(b"ETH_USDT");
-    assert_eq!(sandboxes.extract(0, &plugin, &call).unwrap(), Outcome::Symbol("ETH_USDT".into()));
+    assert_eq!(sandboxes.extract(0, &plugin, &call).unwrap().outcome, Outcome::Symbol("ETH_USDT".into()));
 
     let candidates = Candidates {
         figures: &[1, 0, 0, 1, 0, 0, 1, 0, 0],

@@ -98,7 +98,8 @@ impl Policies {
             return self.declared + place;
         }
         let name = self.free_name(builtin.name());
-        self.plugins.push(Plugin { name, path: None, builtin: Some(builtin), config, limits: Limits::default() });
+        let (builtin, limits, remember) = (Some(builtin), Limits::default(), defaults::remember());
+        self.plugins.push(Plugin { name, path: None, builtin, config, limits, remember });
         self.plugins.len() - 1
     }
 
@@ -142,7 +143,8 @@ fn plugin(raw: raw::Plugin, base: &Path, mistakes: &mut Mistakes) -> Plugin {
         mistakes.say(at, format!("plugin {name:?} has no code; {fix}"));
     }
     let path = raw.path.map(|path| base.join(path));
-    Plugin { name, path, builtin: raw.builtin, config: json(&raw.config), limits: raw.limits }
+    let (config, remember) = (json(&raw.config), raw.remember);
+    Plugin { name, path, builtin: raw.builtin, config, limits: raw.limits, remember }
 }
 
 /// The JSON text that `init` gets; keys are sorted, so that moving lines changes no version.

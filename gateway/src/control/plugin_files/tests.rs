@@ -25,6 +25,7 @@ impl Watched {
             builtin: Some(Builtin::LeastLoaded),
             config: "{}".into(),
             limits: Limits { time: Duration::from_millis(50), memory: 16 << 20 },
+            remember: true,
         };
         let loaded = [Arc::new(Host::builtin(&plugin).unwrap())];
         let (sender, updates) = unbounded_channel();
@@ -147,6 +148,7 @@ fn a_plugin_that_cannot_be_used_says_what_to_do() {
         builtin: None,
         config: "{}".into(),
         limits: Limits { time: Duration::from_millis(5), memory: 16 << 20 },
+        remember: true,
     };
     let check = |plugin: config::Plugin, expected: &str| {
         let error = load_all(&host, &[plugin], 1).err().expect("it cannot be used").to_string();

@@ -131,8 +131,8 @@ pub(super) fn snapshot(symbols: Symbols<'_>) -> Snapshot {
 fn plugins() -> Vec<Arc<Plugin>> {
     let plugin = |name: &str, builtin, config: &str| {
         let limits = Limits { time: Duration::from_secs(1), memory: 1 << 24 };
-        let plugin =
-            config::Plugin { name: name.into(), path: None, builtin: Some(builtin), config: config.into(), limits };
+        let (name, config) = (name.into(), config.into());
+        let plugin = config::Plugin { name, path: None, builtin: Some(builtin), config, limits, remember: true };
         Arc::new(Host::builtin(&plugin).expect("a built-in"))
     };
     vec![
