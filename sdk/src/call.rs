@@ -3,7 +3,7 @@
 /// One gRPC request that is being routed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Call<'a> {
-    /// The `:path` pseudo-header, e.g. `/pb.KlineService/GetKline`.
+    /// The `:path` pseudo-header, e.g. `/pb.KlineService/GetKline`; empty unless asked for.
     pub path: &'a str,
     /// One entry per metadata key asked for, in the same order; `None` where the call does not carry the key.
     pub metadata: &'a [Option<&'a [u8]>],

@@ -17,6 +17,8 @@ pub enum Need {
 /// The inputs that an extractor asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
+    /// Whether the path is wanted.
+    pub path: bool,
     /// Metadata keys, in lower case.
     pub metadata: Vec<String>,
     /// When the first request message is wanted.

@@ -10,7 +10,7 @@ use std::panic;
 
 use self::extractor::bindings::symgate::plugin::{log as host, types};
 use crate::{
-    call::{Call, Rejection, StatusCode},
+    call::{Rejection, StatusCode},
     log,
 };
 
@@ -42,14 +42,31 @@ fn asked_before_init() -> ! {
     panic!("asked before a successful init")
 }
 
-/// The call's metadata values, borrowed.
-fn metadata(call: &types::Call) -> Vec<Option<&[u8]>> {
-    call.metadata.iter().map(Option::as_deref).collect()
+/// The values of a call's metadata, borrowed; in memory of their own only when there are many.
+struct Values<'a> {
+    few: [Option<&'a [u8]>; FEW],
+    many: Vec<Option<&'a [u8]>>,
+    count: usize,
 }
 
-/// The call as the policy sees it; `metadata` is [`metadata`] of the same call.
-fn view<'a>(call: &'a types::Call, metadata: &'a [Option<&'a [u8]>]) -> Call<'a> {
-    Call { path: &call.path, metadata, message: call.message.as_deref() }
+/// As many keys as a plugin is likely to ask for.
+const FEW: usize = 4;
+
+impl<'a> Values<'a> {
+    fn of(metadata: Option<&'a Vec<Option<Vec<u8>>>>) -> Self {
+        let values = metadata.map_or(&[][..], Vec::as_slice);
+        let (mut few, mut many) = ([None; FEW], Vec::new());
+        if values.len() <= FEW {
+            few.iter_mut().zip(values).for_each(|(few, value)| *few = value.as_deref());
+        } else {
+            many = values.iter().map(Option::as_deref).collect();
+        }
+        Self { few, many, count: values.len() }
+    }
+
+    fn as_slice(&self) -> &[Option<&'a [u8]>] {
+        self.few.get(..self.count).unwrap_or(&self.many)
+    }
 }
 
 impl From<Rejection> for types::Rejection {

@@ -5,9 +5,16 @@ use crate::call::{Call, Rejection};
 /// The most candidates that a selector is ever given.
 pub const MAX_CANDIDATES: usize = 64;
 
+/// Numbers that every candidate has: weight, calls in flight, latency.
+const FIGURES: usize = 3;
+
 /// The inputs that a selector asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
+    /// Whether the path is wanted.
+    pub path: bool,
+    /// Whether the symbol is wanted.
+    pub symbol: bool,
     /// Metadata keys, in lower case.
     pub metadata: Vec<String>,
     /// Labels of the candidates.
@@ -20,17 +27,15 @@ pub struct Inputs {
     pub skip_single: bool,
 }
 
-/// The instances to choose from, at least one and at most [`MAX_CANDIDATES`], as columns.
+/// The instances to choose from, at least one and at most [`MAX_CANDIDATES`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Candidates<'a> {
-    /// Three numbers per candidate: weight, calls in flight, latency in microseconds (0: not known yet).
-    pub figures: &'a [u32],
-    /// A number per candidate made from its address; empty unless asked for.
-    pub ids: &'a [u64],
-    /// The lowest create revision per candidate; empty unless asked for.
-    pub orders: &'a [u64],
-    /// For each candidate one entry per label asked for; candidate 0's labels first.
-    pub labels: &'a [Option<&'a str>],
+    numbers: &'a [u64],
+    labels: &'a [Option<&'a str>],
+    /// Labels per candidate.
+    wide: usize,
+    ids: bool,
+    orders: bool,
 }
 
 /// One of the instances to choose from.
@@ -51,10 +56,30 @@ pub struct Candidate<'a> {
 }
 
 impl<'a> Candidates<'a> {
+    /// From what a selector is given that asked for `inputs`. `numbers`: for each candidate its weight, its calls in
+    /// flight and its latency in microseconds (0: not known yet), then its id and its order if asked for. `labels`: for
+    /// each candidate one entry per label asked for.
+    #[must_use]
+    pub fn new(inputs: &Inputs, numbers: &'a [u64], labels: &'a [Option<&'a str>]) -> Self {
+        Self { numbers, labels, wide: inputs.labels.len(), ids: inputs.ids, orders: inputs.orders }
+    }
+
+    /// The numbers that it was made from.
+    #[must_use]
+    pub fn numbers(&self) -> &'a [u64] {
+        self.numbers
+    }
+
+    /// The labels that it was made from.
+    #[must_use]
+    pub fn labels(&self) -> &'a [Option<&'a str>] {
+        self.labels
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.figures.len() / 3
+        self.numbers.len() / self.row()
     }
 
     /// Whether there are none; the gateway never asks about none.
@@ -66,16 +91,17 @@ impl<'a> Candidates<'a> {
     /// The candidate at `index`; `None` beyond the last.
     #[must_use]
     pub fn candidate(&self, index: usize) -> Option<Candidate<'a>> {
-        let start = index.checked_mul(3)?;
-        let [weight, in_flight, latency_us] = *self.figures.get(start..)?.first_chunk()?;
-        let wide = self.labels.len() / self.len();
+        let row = self.row();
+        let numbers = self.numbers.get(index.checked_mul(row)?..)?.get(..row)?;
+        let (&[weight, in_flight, latency_us], more) = numbers.split_first_chunk::<FIGURES>()?;
+        let mut more = more.iter().copied();
         Some(Candidate {
-            weight,
-            in_flight,
-            latency_us,
-            id: self.ids.get(index).copied(),
-            order: self.orders.get(index).copied(),
-            labels: self.labels.get(index * wide..(index + 1) * wide).unwrap_or_default(),
+            weight: narrow(weight),
+            in_flight: narrow(in_flight),
+            latency_us: narrow(latency_us),
+            id: if self.ids { more.next() } else { None },
+            order: if self.orders { more.next() } else { None },
+            labels: self.labels.get(index * self.wide..(index + 1) * self.wide).unwrap_or_default(),
         })
     }
 
@@ -84,6 +110,21 @@ impl<'a> Candidates<'a> {
         let all = *self;
         (0..self.len()).filter_map(move |index| all.candidate(index))
     }
+
+    /// Their weights, in order.
+    pub fn weights(&self) -> impl Iterator<Item = u32> + Clone {
+        self.numbers.iter().step_by(self.row()).map(|weight| narrow(*weight))
+    }
+
+    /// Numbers per candidate.
+    fn row(&self) -> usize {
+        FIGURES + usize::from(self.ids) + usize::from(self.orders)
+    }
+}
+
+/// A number that the contract keeps below 2^32.
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl<'a> Candidate<'a> {
@@ -126,16 +167,13 @@ pub trait Selector: Sized {
 
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, Candidates};
+    use super::{Candidate, Candidates, Inputs};
 
     #[test]
-    fn columns_are_read_as_candidates() {
-        let candidates = Candidates {
-            figures: &[1, 2, 3, 4, 5, 6],
-            ids: &[7, 8],
-            orders: &[],
-            labels: &[Some("a"), None, None, Some("b")],
-        };
+    fn rows_are_read_as_candidates() {
+        let inputs = Inputs { ids: true, labels: vec!["zone".into(), "rack".into()], ..Inputs::default() };
+        let labels = [Some("a"), None, None, Some("b")];
+        let candidates = Candidates::new(&inputs, &[1, 2, 3, 7, 4, 5, 6, 8], &labels);
         let labels: &[_] = &[None, Some("b")];
         let second = Candidate { weight: 4, in_flight: 5, latency_us: 6, id: Some(8), order: None, labels };
         assert_eq!(candidates.candidate(1), Some(second));
@@ -144,6 +182,13 @@ mod tests {
         assert_eq!(candidates.candidate(2), None);
         assert_eq!(candidates.candidate(usize::MAX), None);
         assert_eq!(candidates.iter().map(|candidate| candidate.weight).collect::<Vec<_>>(), [1, 4]);
+        assert_eq!(candidates.weights().collect::<Vec<_>>(), [1, 4]);
+        let both = Inputs { ids: true, orders: true, ..Inputs::default() };
+        let both = Candidates::new(&both, &[1, 2, 3, 7, 9], &[]).candidate(0);
+        assert_eq!(both.map(|it| (it.id, it.order)), Some((Some(7), Some(9))));
+        let orders = Inputs { orders: true, ..Inputs::default() };
+        let orders = Candidates::new(&orders, &[1, 2, 3, 9], &[]).candidate(0);
+        assert_eq!(orders.map(|it| (it.id, it.order)), Some((None, Some(9))));
         assert!(Candidates::default().is_empty());
         assert_eq!(Candidates::default().candidate(0), None);
     }

@@ -61,7 +61,7 @@ impl<'a> Request<'a> {
     pub fn extract<E: Extractor>(&self, config: &str) -> extract::Outcome {
         let (policy, inputs) = E::new(config).unwrap_or_else(|error| panic!("refuses {config}: {error}"));
         let metadata = self.values(&inputs.metadata);
-        let bare = Call { path: self.path, metadata: &metadata, message: None };
+        let bare = Call { path: self.path_if(inputs.path), metadata: &metadata, message: None };
         if inputs.message != Need::Always {
             let outcome = policy.extract(&bare);
             if outcome != extract::Outcome::NeedMessage {
@@ -88,21 +88,23 @@ impl<'a> Request<'a> {
     ) -> select::Outcome {
         let (policy, inputs) = S::new(config).unwrap_or_else(|error| panic!("refuses {config}: {error}"));
         let metadata = self.values(&inputs.metadata);
-        let call = Call { path: self.path, metadata: &metadata, message: None };
+        let call = Call { path: self.path_if(inputs.path), metadata: &metadata, message: None };
         let rows = &instances.rows;
         assert!((1..=MAX_CANDIDATES).contains(&rows.len()), "a selector is given 1 to {MAX_CANDIDATES} candidates");
 
-        let figures: Vec<_> = rows.iter().flat_map(|row| [row.weight, row.in_flight, row.latency_us]).collect();
-        let ids: Vec<_> = rows.iter().filter(|_| inputs.ids).map(|row| row.id).collect();
-        let orders: Vec<_> = rows.iter().filter(|_| inputs.orders).map(|row| row.order).collect();
+        let numbers: Vec<_> = rows.iter().flat_map(|row| row.numbers(&inputs)).collect();
         let labels: Vec<_> =
             rows.iter().flat_map(|row| inputs.labels.iter().map(|key| find(&row.labels, key))).collect();
-        let candidates = Candidates { figures: &figures, ids: &ids, orders: &orders, labels: &labels };
-        let outcome = policy.select(&call, symbol, &candidates, random);
+        let candidates = Candidates::new(&inputs, &numbers, &labels);
+        let outcome = policy.select(&call, if inputs.symbol { symbol } else { "" }, &candidates, random);
         if let select::Outcome::Candidate(index) = outcome {
             assert!((index as usize) < rows.len(), "chose candidate {index} of {}", rows.len());
         }
         outcome
+    }
+
+    fn path_if(&self, wanted: bool) -> &'a str {
+        if wanted { self.path } else { "" }
     }
 
     fn values(&self, keys: &[String]) -> Vec<Option<&'a [u8]>> {
@@ -164,6 +166,11 @@ impl<'a> Instance<'a> {
     pub fn order(mut self, revision: u64) -> Self {
         self.order = revision;
         self
+    }
+
+    fn numbers(&self, wanted: &select::Inputs) -> impl Iterator<Item = u64> {
+        let figures = [self.weight, self.in_flight, self.latency_us].map(u64::from);
+        figures.into_iter().chain(wanted.ids.then_some(self.id)).chain(wanted.orders.then_some(self.order))
     }
 
     /// With this label.

@@ -77,11 +77,11 @@ impl Policy {
     }
 
     fn select(&self, what: &str, count: usize) -> [Figures; 3] {
-        let wanted = self.wasm.select_inputs().is_some_and(|inputs| inputs.ids);
-        let ids: Vec<u64> = (1..=count as u64).map(|id| id.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-        let figures = [1, 3, 2_000].repeat(count);
-        let ids = if wanted { ids.as_slice() } else { &[] };
-        let candidates = Candidates { figures: &figures, ids, ..Candidates::default() };
+        let wanted = self.wasm.select_inputs().cloned().unwrap_or_default();
+        let id = |number: u64| wanted.ids.then_some(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let numbers: Vec<_> =
+            (1..=count as u64).flat_map(|number| [1, 3, 2_000].into_iter().chain(id(number))).collect();
+        let candidates = Candidates::new(&wanted, &numbers, &[]);
         let call = Call { path: "/pb.KlineService/GetKline", ..Call::default() };
         let mut question = Question { call, symbol: "BTC_USDT", candidates, random: 1 };
         self.compare(&format!("{what}, {count}"), |sandboxes, plugin| {

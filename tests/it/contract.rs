@@ -93,7 +93,7 @@ fn symbol() -> Outcome {
 
 /// Asks a selector without inputs about two candidates.
 fn select(sandboxes: &mut Sandboxes, plugin: &Plugin) -> Result<select::Outcome, Failure> {
-    let candidates = Candidates { figures: &[1, 0, 0, 1, 0, 0], ..Candidates::default() };
+    let candidates = Candidates::new(&select::Inputs::default(), &[1, 0, 0, 1, 0, 0], &[]);
     let call = Call { path: "/a/B", ..Call::default() };
     sandboxes.select(0, plugin, &Question { call, symbol: "BTC_USDT", candidates, random: 1 })
 }

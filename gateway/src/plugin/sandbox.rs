@@ -32,6 +32,8 @@ pub(super) struct Sandbox {
     store: Store<Inside>,
     extract: Option<wit::ExtractGuest>,
     select: Option<wit::SelectGuest>,
+    /// What it asked for at init.
+    inputs: Inputs,
 }
 
 /// What the host keeps for a sandbox.
@@ -69,8 +71,8 @@ impl Blueprint {
         })
     }
 
-    /// A new sandbox, initialised, and the inputs that it asks for.
-    pub(super) fn sandbox(&self) -> Result<(Sandbox, Inputs), Rejected> {
+    /// A new sandbox, initialised.
+    pub(super) fn sandbox(&self) -> Result<Sandbox, Rejected> {
         let inside = Inside { meter: Meter::new(self.limits), lines: Arc::clone(&self.lines), last_words: None };
         let mut store = Store::new(self.pre.engine(), inside);
         store.limiter(|inside| &mut inside.meter);
@@ -84,33 +86,40 @@ impl Blueprint {
         let unfit = |error: wasmtime::Error| Rejected(format!("it does not fit the contract: {error:#}"));
         let extract = self.extract.as_ref().map(|extract| extract.load(&mut store, &instance)).transpose();
         let select = self.select.as_ref().map(|select| select.load(&mut store, &instance)).transpose();
-        let mut sandbox = Sandbox { extract: extract.map_err(unfit)?, select: select.map_err(unfit)?, store };
-        let inputs = sandbox.init(&self.config)?;
-        Ok((sandbox, inputs))
+        let (extract, select) = (extract.map_err(unfit)?, select.map_err(unfit)?);
+        let mut sandbox = Sandbox { extract, select, store, inputs: Inputs::default() };
+        sandbox.init(&self.config)?;
+        Ok(sandbox)
     }
 }
 
 impl Sandbox {
-    fn init(&mut self, config: &str) -> Result<Inputs, Rejected> {
-        let mut inputs = Inputs::default();
+    fn init(&mut self, config: &str) -> Result<(), Rejected> {
         if let Some(guest) = &self.extract {
             begin(&mut self.store);
             let answer = guest.call_init(&mut self.store, config);
-            inputs.extract = Some(initialised(&self.store, answer)?.into());
+            self.inputs.extract = Some(initialised(&self.store, answer)?.into());
         }
         if let Some(guest) = &self.select {
             begin(&mut self.store);
             let answer = guest.call_init(&mut self.store, config);
-            inputs.select = Some(initialised(&self.store, answer)?.into());
+            self.inputs.select = Some(initialised(&self.store, answer)?.into());
         }
-        Ok(inputs)
+        Ok(())
+    }
+
+    /// What it asked for at init.
+    pub(super) fn inputs(&self) -> &Inputs {
+        &self.inputs
     }
 
     /// Which symbol? Any failure spoils the sandbox.
     pub(super) fn extract(&mut self, call: &Call<'_>) -> Result<extract::Outcome, Failure> {
-        let Some(guest) = &self.extract else { return Err(Failure::not_an("extractor")) };
+        let (Some(guest), Some(wanted)) = (&self.extract, &self.inputs.extract) else {
+            return Err(Failure::not_an("extractor"));
+        };
         begin(&mut self.store);
-        match guest.call_extract(&mut self.store, wit::call(call)) {
+        match guest.call_extract(&mut self.store, wit::call(call, wanted)) {
             Ok(outcome) => Ok(outcome.into()),
             Err(error) => Err(failure(&self.store, &error)),
         }
@@ -118,10 +127,11 @@ impl Sandbox {
 
     /// Which candidate? Any failure spoils the sandbox.
     pub(super) fn select(&mut self, question: &Question<'_>) -> Result<select::Outcome, Failure> {
-        let Some(guest) = &self.select else { return Err(Failure::not_an("selector")) };
+        let (Some(guest), Some(wanted)) = (&self.select, &self.inputs.select) else {
+            return Err(Failure::not_an("selector"));
+        };
         begin(&mut self.store);
-        let (call, candidates) = (wit::call(&question.call), wit::candidates(&question.candidates));
-        match guest.call_select(&mut self.store, call, question.symbol, candidates, question.random) {
+        match guest.call_select(&mut self.store, wit::question(question, wanted)) {
             Ok(outcome) => Ok(outcome.into()),
             Err(error) => Err(failure(&self.store, &error)),
         }

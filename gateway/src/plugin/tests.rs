@@ -39,7 +39,7 @@ fn a_builtin_answers_without_a_sandbox() {
 
     let mut sandboxes = Sandboxes::default();
     let call = Call { path: "/pb.KlineService/GetKline", ..Call::default() };
-    let candidates = select::Candidates { figures: &[1, 0, 0], ..select::Candidates::default() };
+    let candidates = select::Candidates::new(&select::Inputs::default(), &[1, 0, 0], &[]);
     let question = Question { call, symbol: "BTC_USDT", candidates, random: 7 };
     assert_eq!(sandboxes.select(0, &plugin, &question).unwrap(), select::Outcome::Candidate(0));
 

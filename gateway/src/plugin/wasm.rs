@@ -40,7 +40,8 @@ impl Wasm {
         let compiled = compile::compile(&host.engine, bytes)?;
         let blueprint = Blueprint::new(&host.imports, &compiled, plugin, lines)?;
         let ticker = host.ticker()?;
-        let (mut trial, inputs) = blueprint.sandbox()?;
+        let mut trial = blueprint.sandbox()?;
+        let inputs = trial.inputs().clone();
         inputs.check()?;
         if let Err(failure) = self_test(&mut trial, &inputs) {
             // Not refused for it: a plugin may rely on what real calls carry, and each call has its own protection.
@@ -69,8 +70,9 @@ impl Wasm {
     }
 
     fn sandbox(&self) -> Result<Sandbox, Rejected> {
-        let (sandbox, inputs) = self.blueprint.sandbox()?;
-        if inputs != self.inputs {
+        let sandbox = self.blueprint.sandbox()?;
+        let inputs = sandbox.inputs();
+        if *inputs != self.inputs {
             return Err(Rejected(format!(
                 "its init does not always answer alike: {:?}, then {inputs:?}; every sandbox must ask for the same",
                 self.inputs
@@ -90,12 +92,9 @@ fn self_test(sandbox: &mut Sandbox, inputs: &Inputs) -> Result<(), Failure> {
     if let Some(inputs) = &inputs.select {
         let metadata = vec![None; inputs.metadata.len()];
         let labels = vec![None; inputs.labels.len()];
-        let candidates = Candidates {
-            figures: &[1, 0, 0],
-            ids: if inputs.ids { &[0] } else { &[] },
-            orders: if inputs.orders { &[0] } else { &[] },
-            labels: &labels,
-        };
+        let numbers = [&[1, 0, 0][..], if inputs.ids { &[0] } else { &[] }, if inputs.orders { &[0] } else { &[] }];
+        let numbers = numbers.concat();
+        let candidates = Candidates::new(inputs, &numbers, &labels);
         let call = Call { path: "/", metadata: &metadata, message: None };
         sandbox.select(&Question { call, symbol: "", candidates, random: 0 })?;
     }

@@ -7,6 +7,7 @@ use self::bound::{
     exports::symgate::plugin::{extract as wit_extract, select as wit_select},
     symgate::plugin::types,
 };
+use super::Question;
 
 pub(super) use self::bound::{
     exports::symgate::plugin::{
@@ -32,16 +33,25 @@ mod bound {
     });
 }
 
-pub(super) fn call<'a>(call: &Call<'a>) -> types::Call<'a> {
-    types::Call { path: call.path, metadata: call.metadata, message: call.message }
+/// The call as an extractor that asked for `wanted` is given it.
+pub(super) fn call<'a>(call: &Call<'a>, wanted: &extract::Inputs) -> wit_extract::Call<'a> {
+    wit_extract::Call {
+        path: wanted.path.then_some(call.path),
+        metadata: (!wanted.metadata.is_empty()).then_some(call.metadata),
+        message: call.message,
+    }
 }
 
-pub(super) fn candidates<'a>(candidates: &select::Candidates<'a>) -> wit_select::Candidates<'a> {
-    wit_select::Candidates {
-        figures: candidates.figures,
-        ids: candidates.ids,
-        orders: candidates.orders,
-        labels: candidates.labels,
+/// The question as a selector that asked for `wanted` is given it.
+pub(super) fn question<'a>(question: &Question<'a>, wanted: &select::Inputs) -> wit_select::Question<'a> {
+    let Question { call, symbol, candidates, random } = *question;
+    wit_select::Question {
+        path: wanted.path.then_some(call.path),
+        metadata: (!wanted.metadata.is_empty()).then_some(call.metadata),
+        symbol: wanted.symbol.then_some(symbol),
+        candidates: candidates.numbers(),
+        labels: (!wanted.labels.is_empty()).then_some(candidates.labels()),
+        random,
     }
 }
 
@@ -52,14 +62,14 @@ impl From<wit_extract::Inputs> for extract::Inputs {
             wit_extract::Need::OnDemand => extract::Need::OnDemand,
             wit_extract::Need::Always => extract::Need::Always,
         };
-        Self { metadata: inputs.metadata, message, pure: inputs.pure }
+        Self { path: inputs.path, metadata: inputs.metadata, message, pure: inputs.pure }
     }
 }
 
 impl From<wit_select::Inputs> for select::Inputs {
     fn from(inputs: wit_select::Inputs) -> Self {
-        let wit_select::Inputs { metadata, labels, ids, orders, skip_single } = inputs;
-        Self { metadata, labels, ids, orders, skip_single }
+        let wit_select::Inputs { path, symbol, metadata, labels, ids, orders, skip_single } = inputs;
+        Self { path, symbol, metadata, labels, ids, orders, skip_single }
     }
 }
 

@@ -23,8 +23,6 @@ use super::{
 /// The pause before the second new sandbox in a row; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// Numbers per candidate in [`select::Candidates::figures`].
-const FIGURES: usize = 3;
 
 /// What one worker keeps to ask plugins, by the plugin's place in the snapshot.
 #[derive(Default)]
@@ -59,6 +57,7 @@ impl Sandboxes {
     /// When it gives no answer; the sandbox is thrown away if that spoiled it.
     pub fn extract(&mut self, at: usize, plugin: &Plugin, call: &Call<'_>) -> Result<Extracted, Failure> {
         let asked = |outcome| Extracted { outcome, remembered: false };
+        let call = &given(*call, plugin.extract_inputs().is_some_and(|inputs| inputs.path));
         let wasm = match &plugin.policy {
             Policy::Native(native) => return allowed(plugin, call, native.extract(call)?).map(asked),
             Policy::Wasm(wasm) => wasm,
@@ -80,11 +79,15 @@ impl Sandboxes {
     /// # Errors
     /// When it gives no answer or an index out of range.
     pub fn select(&mut self, at: usize, plugin: &Plugin, question: &Question<'_>) -> Result<select::Outcome, Failure> {
+        let wanted = |is_wanted: fn(&select::Inputs) -> bool| plugin.select_inputs().is_some_and(is_wanted);
+        let call = given(question.call, wanted(|inputs| inputs.path));
+        let symbol = if wanted(|inputs| inputs.symbol) { question.symbol } else { "" };
+        let question = &Question { call, symbol, ..*question };
         let outcome = match &plugin.policy {
             Policy::Native(native) => native.select(question),
             Policy::Wasm(wasm) => self.kept(at, plugin, wasm).ask(wasm, |sandbox| sandbox.select(question)),
         }?;
-        let count = question.candidates.figures.len() / FIGURES;
+        let count = question.candidates.len();
         match outcome {
             select::Outcome::Candidate(index) if usize::try_from(index).is_ok_and(|index| index >= count) => {
                 Err(Failure::Contract(format!("candidate {index} of {count}; the first is 0")))
@@ -156,6 +159,11 @@ impl Backoff {
     fn holds(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until)
     }
+}
+
+/// The call as a plugin is given it that wants the path or not.
+fn given(call: Call<'_>, path: bool) -> Call<'_> {
+    if path { call } else { Call { path: "", ..call } }
 }
 
 /// The outcome, if the contract allows it.

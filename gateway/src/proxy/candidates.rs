@@ -1,5 +1,5 @@
-//! Which instances a selector chooses from, and the columns of figures that it is shown. Its buffers are a worker's,
-//! used again for every call.
+//! Which instances a selector chooses from, and the rows of numbers that it is shown. Its buffers are a worker's, used
+//! again for every call.
 
 use std::{
     cell::{RefCell, RefMut},
@@ -14,18 +14,7 @@ use crate::routing::{Instance, Live};
 #[derive(Default)]
 pub(super) struct Chosen {
     places: Vec<usize>,
-    columns: RefCell<Columns>,
-}
-
-/// One entry, or three, per candidate.
-#[derive(Default)]
-pub(super) struct Columns {
-    /// Weight, calls in flight, latency.
-    pub(super) figures: Vec<u32>,
-    /// Numbers made from the address.
-    pub(super) ids: Vec<u64>,
-    /// Lowest create revisions.
-    pub(super) orders: Vec<u64>,
+    numbers: RefCell<Vec<u64>>,
 }
 
 impl Chosen {
@@ -42,8 +31,16 @@ impl Chosen {
         if self.places.is_empty() {
             self.places.extend(usable.map(|(at, _)| at));
         }
-        if self.places.len() > MAX_CANDIDATES {
-            fastrand::shuffle(&mut self.places);
+        self.sample();
+    }
+
+    /// Keeps as many as fit, each with the same chance.
+    fn sample(&mut self) {
+        let count = self.places.len();
+        if count > MAX_CANDIDATES {
+            for at in 0..MAX_CANDIDATES {
+                self.places.swap(at, fastrand::usize(at..count));
+            }
             self.places.truncate(MAX_CANDIDATES);
         }
     }
@@ -63,24 +60,17 @@ impl Chosen {
         known.get(*self.places.get(index)?)
     }
 
-    /// What the selector is shown, of what it wants.
-    pub(super) fn columns(&self, known: &[Arc<Instance>], wanted: &Inputs) -> RefMut<'_, Columns> {
-        let mut columns = self.columns.borrow_mut();
-        let Columns { figures, ids, orders } = &mut *columns;
-        figures.clear();
-        ids.clear();
-        orders.clear();
+    /// A row of numbers per candidate, of what the selector wants.
+    pub(super) fn numbers(&self, known: &[Arc<Instance>], wanted: &Inputs) -> RefMut<'_, Vec<u64>> {
+        let mut numbers = self.numbers.borrow_mut();
+        numbers.clear();
         for instance in self.instances(known) {
             let live = &instance.live;
-            figures.extend([instance.weight, live.in_flight(), live.latency_us()]);
-            if wanted.ids {
-                ids.push(live.id());
-            }
-            if wanted.orders {
-                orders.push(instance.order);
-            }
+            numbers.extend([instance.weight, live.in_flight(), live.latency_us()].map(u64::from));
+            numbers.extend(wanted.ids.then(|| live.id()));
+            numbers.extend(wanted.orders.then_some(instance.order));
         }
-        columns
+        numbers
     }
 
     /// For each candidate one entry per name.
@@ -139,10 +129,14 @@ mod tests {
         let mut chosen = Chosen::default();
         chosen.among(&known, |_| true, |_| true);
         assert_eq!(chosen.len(), MAX_CANDIDATES);
-        let columns = chosen.columns(&known, &Inputs { orders: true, ..Inputs::default() });
-        assert_eq!((columns.figures.len(), columns.ids.len(), columns.orders.len()), (192, 0, 64));
         let first = chosen.get(&known, 0).expect("a candidate");
-        assert_eq!((columns.figures[0], columns.orders[0]), (first.weight, first.order));
+        let (weight, id, order) = (u64::from(first.weight), first.live.id(), first.order);
+        for (ids, orders) in [(false, false), (true, false), (false, true), (true, true)] {
+            let numbers = chosen.numbers(&known, &Inputs { ids, orders, ..Inputs::default() });
+            let expected = [Some(weight), Some(0), Some(0), ids.then_some(id), orders.then_some(order)];
+            let expected: Vec<_> = expected.into_iter().flatten().collect();
+            assert_eq!((numbers.len(), &numbers[..expected.len()]), (64 * expected.len(), &expected[..]));
+        }
         let labels = chosen.labels(&known, &["none".into(), "zone".into()]);
         assert_eq!((labels.len(), labels[0], labels[1]), (128, None, first.labels.get("zone")));
     }

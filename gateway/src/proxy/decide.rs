@@ -207,17 +207,12 @@ impl<'a, H: Head> Look<'a, H> {
         let wanted = asked.plugin.select_inputs().unwrap_or(&none);
         let decoded = Decoded::new(self.head, &wanted.metadata)?;
         let metadata = inputs::values(self.head, &wanted.metadata, &decoded)?;
-        let columns = chosen.columns(known, wanted);
+        let numbers = chosen.numbers(known, wanted);
         let labels = chosen.labels(known, &wanted.labels);
         let question = Question {
             call: Call { path: self.head.path(), metadata: &metadata, message: None },
             symbol,
-            candidates: Candidates {
-                figures: &columns.figures,
-                ids: &columns.ids,
-                orders: &columns.orders,
-                labels: &labels,
-            },
+            candidates: Candidates::new(wanted, &numbers, &labels),
             random: fastrand::u64(..),
         };
         if let Some(counters) = self.counters.plugin(asked.at) {

@@ -41,8 +41,7 @@ impl Selector for LeastLoaded {
     }
 
     fn select(&self, _call: &Call<'_>, _symbol: &str, candidates: &Candidates<'_>, random: u64) -> Outcome {
-        let weights = candidates.iter().map(|candidate| candidate.weight);
-        let Some((first, second)) = choice::two(random, weights) else {
+        let Some((first, second)) = choice::two(random, candidates.weights()) else {
             return Outcome::Reject(Rejection::new(StatusCode::Unavailable, "there is no instance to choose from"));
         };
         let explore = random.is_multiple_of(32);

@@ -48,7 +48,7 @@ impl Extractor for MessageField {
     fn new(config: &str) -> Result<(Self, Inputs), String> {
         let Options { fields, metadata } = config::parse(config)?;
         let metadata = metadata.iter().map(|key| key.to_ascii_lowercase()).collect();
-        Ok((Self { fields }, Inputs { metadata, message: Need::OnDemand, pure: true }))
+        Ok((Self { fields }, Inputs { path: true, metadata, message: Need::OnDemand, pure: true }))
     }
 
     fn extract(&self, call: &Call<'_>) -> Outcome {

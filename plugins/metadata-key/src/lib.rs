@@ -10,7 +10,7 @@
 
 use symgate_sdk::{
     Call, Extractor, Rejection, StatusCode, config,
-    extract::{Inputs, Need, Outcome},
+    extract::{Inputs, Outcome},
     serde::Deserialize,
 };
 
@@ -37,7 +37,7 @@ impl Extractor for MetadataKey {
     fn new(config: &str) -> Result<(Self, Inputs), String> {
         let Options { key } = config::parse(config)?;
         let key = key.to_ascii_lowercase();
-        let inputs = Inputs { metadata: vec![key.clone()], message: Need::Never, pure: true };
+        let inputs = Inputs { metadata: vec![key.clone()], pure: true, ..Inputs::default() };
         Ok((Self { key }, inputs))
     }
 

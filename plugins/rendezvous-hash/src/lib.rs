@@ -30,7 +30,7 @@ impl Selector for RendezvousHash {
     fn new(config: &str) -> Result<(Self, Inputs), String> {
         let Options { key } = config::parse(config)?;
         let metadata = key.iter().map(|key| key.to_ascii_lowercase()).collect();
-        Ok((Self, Inputs { metadata, ids: true, skip_single: true, ..Inputs::default() }))
+        Ok((Self, Inputs { symbol: true, metadata, ids: true, skip_single: true, ..Inputs::default() }))
     }
 
     fn select(&self, call: &Call<'_>, symbol: &str, candidates: &Candidates<'_>, _random: u64) -> Outcome {

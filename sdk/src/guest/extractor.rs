@@ -37,8 +37,9 @@ impl<T: Extractor + 'static> Guest for Export<T> {
     }
 
     fn extract(call: wit::Call) -> wit::Outcome {
-        let metadata = super::metadata(&call);
-        let call = super::view(&call, &metadata);
+        let metadata = super::Values::of(call.metadata.as_ref());
+        let path = call.path.as_deref().unwrap_or_default();
+        let call = crate::Call { path, metadata: metadata.as_slice(), message: call.message.as_deref() };
         POLICY
             .with(|slot| slot.get().map(|policy| policy(&call)))
             .map_or_else(|| super::asked_before_init(), Into::into)
@@ -46,13 +47,13 @@ impl<T: Extractor + 'static> Guest for Export<T> {
 }
 
 impl From<Inputs> for wit::Inputs {
-    fn from(Inputs { metadata, message, pure }: Inputs) -> Self {
+    fn from(Inputs { path, metadata, message, pure }: Inputs) -> Self {
         let message = match message {
             Need::Never => wit::Need::Never,
             Need::OnDemand => wit::Need::OnDemand,
             Need::Always => wit::Need::Always,
         };
-        Self { metadata, message, pure }
+        Self { path, metadata, message, pure }
     }
 }
 

@@ -24,7 +24,7 @@ pub mod bindings {
     });
 }
 
-type Policy = Box<dyn Fn(&Call<'_>, &str, &Candidates<'_>, u64) -> Outcome>;
+type Policy = Box<dyn Fn(&wit::Question) -> Outcome>;
 
 thread_local! {
     static POLICY: OnceCell<Policy> = const { OnceCell::new() };
@@ -39,31 +39,32 @@ impl<T: Selector + 'static> Guest for Export<T> {
         let (policy, inputs) = T::new(&config)?;
         POLICY
             .with(|slot| {
-                slot.set(Box::new(move |call, symbol, from, random| policy.select(call, symbol, from, random)))
+                let inputs = inputs.clone();
+                slot.set(Box::new(move |question| answer(&policy, &inputs, question)))
             })
             .map_err(|_policy| String::from("init was called twice"))?;
         Ok(inputs.into())
     }
 
-    fn select(call: wit::Call, symbol: String, candidates: wit::Candidates, random: u64) -> wit::Outcome {
-        let metadata = super::metadata(&call);
-        let call = super::view(&call, &metadata);
-        let labels: Vec<_> = candidates.labels.iter().map(Option::as_deref).collect();
-        let candidates = Candidates {
-            figures: &candidates.figures,
-            ids: &candidates.ids,
-            orders: &candidates.orders,
-            labels: &labels,
-        };
+    fn select(question: wit::Question) -> wit::Outcome {
         POLICY
-            .with(|slot| slot.get().map(|policy| policy(&call, &symbol, &candidates, random)))
+            .with(|slot| slot.get().map(|policy| policy(&question)))
             .map_or_else(|| super::asked_before_init(), Into::into)
     }
 }
 
+fn answer(policy: &impl Selector, inputs: &Inputs, question: &wit::Question) -> Outcome {
+    let metadata = super::Values::of(question.metadata.as_ref());
+    let path = question.path.as_deref().unwrap_or_default();
+    let call = Call { path, metadata: metadata.as_slice(), message: None };
+    let labels: Vec<_> = question.labels.iter().flatten().map(Option::as_deref).collect();
+    let candidates = Candidates::new(inputs, &question.candidates, &labels);
+    policy.select(&call, question.symbol.as_deref().unwrap_or_default(), &candidates, question.random)
+}
+
 impl From<Inputs> for wit::Inputs {
-    fn from(Inputs { metadata, labels, ids, orders, skip_single }: Inputs) -> Self {
-        Self { metadata, labels, ids, orders, skip_single }
+    fn from(Inputs { path, symbol, metadata, labels, ids, orders, skip_single }: Inputs) -> Self {
+        Self { path, symbol, metadata, labels, ids, orders, skip_single }
     }
 }
 

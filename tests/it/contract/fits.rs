@@ -49,7 +49,8 @@ fn a_file_may_decide_both() {
     let plugin = Subject::new("both").load();
     let inputs = plugin.extract_inputs().expect("it extracts");
     assert_eq!((inputs.metadata.as_slice(), inputs.message), (&["symbol".to_owned()][..], Need::OnDemand));
-    assert!(plugin.select_inputs().is_some_and(|inputs| inputs.ids && inputs.orders), "it selects");
+    let wanted = plugin.select_inputs().expect("it selects");
+    assert!(wanted.ids && wanted.orders, "it wants all numbers");
 
     let mut sandboxes = Sandboxes::default();
     let mut call = Call { path: "/a/B", metadata: &[None], message: None };
@@ -57,12 +58,8 @@ fn a_file_may_decide_both() {
     call.message = Some(b"ETH_USDT");
     assert_eq!(sandboxes.extract(0, &plugin, &call).unwrap().outcome, Outcome::Symbol("ETH_USDT".into()));
 
-    let candidates = Candidates {
-        figures: &[1, 0, 0, 1, 0, 0, 1, 0, 0],
-        ids: &[10, 11, 12],
-        orders: &[9, 8, 7],
-        labels: &[Some("east"), Some("west"), None],
-    };
+    let numbers = [[1, 0, 0, 10, 9], [1, 0, 0, 11, 8], [1, 0, 0, 12, 7]].concat();
+    let candidates = Candidates::new(wanted, &numbers, &[Some("east"), Some("west"), None]);
     for (zone, chosen) in [(Some("west"), 1), (Some("north"), 2), (None, 2)] {
         let metadata = [zone.map(str::as_bytes)];
         let call = Call { path: "/a/B", metadata: &metadata, message: None };

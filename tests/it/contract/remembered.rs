@@ -87,6 +87,16 @@ fn every_outcome_is_remembered_and_a_failure_never() {
 }
 
 #[test]
+fn what_was_not_asked_for_makes_no_difference() {
+    let plugin = Subject::new("metadata-key").load();
+    let mut sandboxes = Sandboxes::default();
+    let mut call = Call { path: "/a/B", metadata: &[Some(b"BTC_USDT")], message: None };
+    check(&mut sandboxes, &plugin, &call, ("BTC_USDT", false));
+    call.path = "/another/Path";
+    check(&mut sandboxes, &plugin, &call, ("BTC_USDT", true));
+}
+
+#[test]
 fn a_message_is_asked_for_and_answered_once() {
     let plugin = Subject::new("both").load();
     let mut sandboxes = Sandboxes::default();

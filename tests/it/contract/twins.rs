@@ -66,10 +66,11 @@ fn check_selector(name: &str, builtin: Builtin, config: &str) {
     let run = runner().run(&calls, |(metadata, symbol, candidates, random)| {
         let metadata: Vec<_> = metadata.iter().map(Option::as_deref).collect();
         let call = Call { path: "/pb.KlineService/GetKline", metadata: &metadata, message: None };
-        let figures: Vec<_> = candidates.iter().flat_map(|((weight, calls, us), _)| [*weight, *calls, *us]).collect();
-        let ids: Vec<_> = candidates.iter().map(|(_, id)| *id).collect();
-        let ids = if inputs.ids { ids.as_slice() } else { &[] };
-        let candidates = Candidates { figures: &figures, ids, ..Candidates::default() };
+        let row = |((weight, calls, us), id): &((u32, u32, u32), u64)| {
+            [*weight, *calls, *us].into_iter().map(u64::from).chain(inputs.ids.then_some(*id)).collect::<Vec<_>>()
+        };
+        let numbers: Vec<_> = candidates.iter().flat_map(row).collect();
+        let candidates = Candidates::new(inputs, &numbers, &[]);
         let question = Question { call, symbol: &symbol, candidates, random };
         let expected = Sandboxes::default().select(0, &native, &question).expect("a native answer");
         prop_assert_eq!(sandboxes.borrow_mut().select(0, &wasm, &question).expect("a Wasm answer"), expected);
