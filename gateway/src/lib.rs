@@ -12,7 +12,8 @@ pub mod control;
 pub mod proxy;
 // F3: the only meeting point
 pub mod snapshot;
-// F2: the plugin host
+// F2: the plugin host, the HTTP/2 engine
+pub mod http2;
 pub mod plugin;
 // F1: the configuration
 pub mod config;
