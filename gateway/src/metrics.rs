@@ -26,6 +26,10 @@ pub struct Metrics {
     pub upstream_connections: Gauge,
     /// Connections to instances that could not be opened.
     pub connect_failures: Counter,
+    /// Bytes of messages that wait in the gateway for a reader.
+    pub queued_bytes: Gauge,
+    connection_errors: Family<PeerLabels, Counter>,
+    stream_errors: Family<PeerLabels, Counter>,
     /// Calls under way.
     pub calls_in_flight: Gauge,
     /// Attempts repeated on another instance because the call was never sent.
@@ -103,6 +107,12 @@ struct FailureLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PeerLabels {
+    peer: &'static str,
+    why: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LoadLabels {
     plugin: String,
     outcome: &'static str,
@@ -159,6 +169,9 @@ impl Metrics {
             downstream_connections: Gauge::default(),
             upstream_connections: Gauge::default(),
             connect_failures: Counter::default(),
+            queued_bytes: Gauge::default(),
+            connection_errors: Family::default(),
+            stream_errors: Family::default(),
             calls_in_flight: Gauge::default(),
             retries: Counter::default(),
             loads: Family::default(),
@@ -186,6 +199,12 @@ impl Metrics {
         registry.register("downstream_connections", "Open client connections", self.downstream_connections.clone());
         registry.register("upstream_connections", "Open connections to instances", self.upstream_connections.clone());
         registry.register("connect_failures", "Connections to instances not opened", self.connect_failures.clone());
+        let errors = self.connection_errors.clone();
+        registry.register("connection_errors", "Connections ended because the peer broke a rule of HTTP/2", errors);
+        let errors = self.stream_errors.clone();
+        registry.register("stream_errors", "Streams refused or reset because the peer broke a rule of HTTP/2", errors);
+        let unit = Unit::Bytes;
+        registry.register_with_unit("queued", "Messages that wait for a reader", unit, self.queued_bytes.clone());
         registry.register("calls_in_flight", "Calls under way", self.calls_in_flight.clone());
         registry.register("retries", "Attempts repeated on another instance", self.retries.clone());
     }
@@ -231,6 +250,16 @@ impl Metrics {
             remembered: self.remembered.get_or_create_owned(&labels("extract")),
             failures: self.failures.clone(),
         }
+    }
+
+    /// A connection ended because a `client` or an `instance` broke a rule of HTTP/2: which one.
+    pub fn connection_error(&self, peer: &'static str, why: &'static str) {
+        self.connection_errors.get_or_create(&PeerLabels { peer, why }).inc();
+    }
+
+    /// A stream was refused or reset because a `client` or an `instance` broke a rule of HTTP/2: which one.
+    pub fn stream_error(&self, peer: &'static str, why: &'static str) {
+        self.stream_errors.get_or_create(&PeerLabels { peer, why }).inc();
     }
 
     /// A plugin version was activated (`true`) or rejected.

@@ -1,25 +1,24 @@
 //! The data plane: accepts connections, finds the place of each call and relays it there. Reads snapshots and writes
 //! none; knows no registry, no configuration file and no admin.
 //!
-//! What touches the HTTP/2 library: `connection` and `stream` (clients), `upstream` (instances), `relay` (both).
+//! What touches sockets: `link`, and who opens one: `client` and `upstream`.
 
 mod acceptor;
 mod attempt;
+mod body;
 mod call;
 mod candidates;
-mod connection;
+mod client;
 mod counters;
+mod deadlines;
 mod decide;
 mod first_bytes;
 mod first_message;
 mod head;
 mod inputs;
-mod limits;
-mod relay;
+mod link;
 mod request;
-mod socket;
 mod status;
-mod stream;
 mod timeout;
 mod upstream;
 mod worker;

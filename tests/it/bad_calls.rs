@@ -136,7 +136,7 @@ async fn a_call_that_ends_before_its_first_message_has_no_symbol() {
 #[tokio::test]
 async fn any_authority_is_taken() {
     let (_instance, _registry, gateway) = one().await;
-    // What `http` accepts of the authorities that real clients send; the others need an engine of our own.
+    // What this client can send of the authorities of real ones; for the others see `conformance/relay/heads`.
     for authority in ["10.0.0.1:9000", "klineRpc", "[::1]:9000"] {
         let client = RawClient::connect(gateway.address()).await;
         let request = Request::post(format!("http://{authority}{GET}"))

@@ -51,9 +51,12 @@ impl Default for Listen {
             max_connections: 10_000,
             // hyper's 200 would make grpc-go clients queue the 201st call without a word.
             max_concurrent_streams: 1_000,
+            max_resets_per_second: 1_000,
+            max_control_frames_per_second: 1_000,
             max_header_bytes: 64 * KIB,
             stream_window: 256 * KIB,
             connection_window: MIB,
+            max_unread: 32 * MIB as usize,
             drain_timeout: Duration::from_secs(30),
         }
     }

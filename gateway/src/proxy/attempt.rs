@@ -2,8 +2,6 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use bytes::Bytes;
-
 use super::status::{Code, Reject};
 use crate::{
     config::Route,
@@ -18,7 +16,7 @@ const MAX_ATTEMPTS: usize = 64;
 #[derive(Default)]
 pub(super) struct Attempt {
     /// The first message, once it was asked for.
-    pub(super) message: Option<Bytes>,
+    pub(super) message: Option<Vec<u8>>,
     /// Where its end is counted.
     pub(super) metrics: Option<Rc<RouteMetrics>>,
     target: Option<(Arc<Route>, Target)>,
@@ -44,6 +42,7 @@ pub(super) enum Decision {
 }
 
 /// Where a call goes.
+#[derive(Clone)]
 pub(super) struct Place {
     /// The rule that led there.
     pub(super) route: Arc<Route>,

@@ -1,102 +1,226 @@
-//! The life of one call: check it, find its place, relay it; round again where the place never saw it. Each attempt
-//! looks at the newest snapshot, and none holds one while it waits.
+//! The life of one call: check it, find its place, pass its bytes on both ways, round again where the place provably
+//! never saw it. One state, changed by what the two connections tell; it waits for nothing itself.
+//!
+//! A method answers how the call ended once it has.
 
-use std::{
-    pin::pin,
-    rc::Rc,
-    task::Poll,
-    time::{Duration, Instant},
-};
+mod place;
+mod reply;
+
+use std::{rc::Rc, time::Instant};
 
 use super::{
-    attempt::{Attempt, Decision, Place},
-    head,
-    limits::Limits,
-    relay::{self, Relayed},
-    status::{Code, Ended, Reject},
-    stream::{Incoming, Respond, Stop, Stream},
+    attempt::{Attempt, Place},
+    body::{Body, End},
+    first_message,
+    head::Head,
+    link::Link,
+    status::{Ended, Reject},
     timeout,
-    upstream::Lease,
+    upstream::Peer,
     worker::Worker,
 };
+use crate::{
+    http2::{Code, Fields, Token},
+    metrics::RouteMetrics,
+    routing::Live,
+};
 
-/// Runs a call to its end.
-pub(super) async fn run(worker: Rc<Worker>, mut stream: Stream) {
-    let started = Instant::now();
-    worker.metrics.calls_in_flight.inc();
-    let mut attempt = Attempt::default();
-    let ended = match check(&stream.incoming) {
-        Ok(time) => answer(&worker, &mut stream, &mut attempt, time).await,
-        Err(reject) => stream.stop(&reject.into()),
-    };
-    worker.metrics.calls_in_flight.dec();
-    let seconds = started.elapsed().as_secs_f64();
-    tracing::debug!(?ended, seconds, "call ended");
-    worker.count(attempt.metrics.as_deref(), ended, seconds);
+/// One call, from its head to its end.
+pub(super) struct Call {
+    client: Rc<Link>,
+    /// Its stream there.
+    stream: u32,
+    /// Empty once the reply has begun.
+    head: Head,
+    body: Body,
+    attempt: Attempt,
+    phase: Phase,
+    started: Instant,
+    deadline: Option<Instant>,
 }
 
-/// Refuses what is no gRPC call; how long the caller waits.
-fn check(incoming: &Incoming) -> Result<Option<Duration>, Reject> {
-    head::check(&incoming.head)?;
-    timeout::read(&incoming.head.headers)
-        .map_err(|timeout::BadTimeout| Reject::new(Code::InvalidArgument, "bad-timeout", "grpc-timeout is malformed"))
+/// How far the call is.
+enum Phase {
+    /// It has no place yet.
+    New,
+    /// The extractor needs the first message, of at most so many bytes.
+    Message(usize),
+    /// The instance is known, and a connection to it waited for.
+    Waiting(Place, Rc<Peer>),
+    /// It is with the instance.
+    Placed(Seat),
 }
 
-async fn answer(worker: &Worker, stream: &mut Stream, attempt: &mut Attempt, time: Option<Duration>) -> Ended {
-    let ended = pin!(worker.ending.notified());
-    let mut limits = Limits::new(time, &worker.ending, ended);
-    loop {
-        let placing = place(worker, &mut stream.incoming, attempt);
-        let (place, lease) = match within(&mut limits, &mut stream.respond, placing).await {
-            Ok(placed) => placed,
-            Err(stop) => return stream.stop(&stop),
-        };
-        // Whose call it is, is known; what it was read from need not outlive that.
-        attempt.message = None;
-        match relay::relay(stream, lease, &place, &mut limits).await {
-            Relayed::Ended(ended) => return ended,
-            Relayed::NeverSeen(why) => {
-                let why = format!("{} {why}", place.instance.live.address());
-                worker.metrics.retries.inc();
-                if let Err(reject) = attempt.failed(place, why) {
-                    return stream.stop(&reject.into());
+/// A stream to an instance.
+struct Seat {
+    link: Rc<Link>,
+    stream: u32,
+    place: Place,
+    since: Instant,
+    /// The head of the reply came.
+    replied: bool,
+}
+
+impl Call {
+    /// That a client opened.
+    pub(super) fn new(client: Rc<Link>, stream: u32, head: Head) -> Self {
+        Self {
+            client,
+            stream,
+            head,
+            body: Body::default(),
+            attempt: Attempt::default(),
+            phase: Phase::New,
+            started: Instant::now(),
+            deadline: None,
+        }
+    }
+
+    /// Refuses what is no gRPC call; finds a place for what is. `end`: the client's half has ended with its head.
+    pub(super) fn begin(&mut self, worker: &Rc<Worker>, key: Token, end: bool) -> Option<Ended> {
+        if end {
+            self.body.end = End::Ended;
+        }
+        let bad_timeout = |timeout::BadTimeout| Reject::bad_timeout();
+        match self.head.check().and_then(|()| timeout::read(&self.head.fields).map_err(bad_timeout)) {
+            // A time that no clock can show is as good as none.
+            Ok(time) => self.deadline = time.and_then(|time| self.started.checked_add(time)),
+            Err(reject) => return Some(self.reject(&reject)),
+        }
+        if let Some(deadline) = self.deadline {
+            worker.deadlines.add(deadline, key);
+        }
+        self.place(worker, key)
+    }
+
+    /// A piece of the client's half.
+    pub(super) fn client_data(&mut self, worker: &Rc<Worker>, key: Token, bytes: &[u8], end: bool) -> Option<Ended> {
+        if end {
+            self.body.end = End::Ended;
+        }
+        match &mut self.phase {
+            Phase::Message(limit) => {
+                let limit = *limit;
+                self.body.keep(bytes);
+                // The client never waits for the gateway.
+                let room = self.body.return_all();
+                self.client.with(|http2| http2.release(self.stream, room));
+                self.look_for_message(worker, key, limit)
+            }
+            Phase::New | Phase::Waiting(..) => {
+                self.body.keep(bytes);
+                None
+            }
+            Phase::Placed(seat) => {
+                if seat.replied {
+                    self.body.count(bytes.len());
+                } else {
+                    self.body.keep_little(bytes);
                 }
+                let now = seat.link.with(|http2| http2.send_data(seat.stream, bytes, end));
+                self.passed(now);
+                None
             }
         }
     }
-}
 
-/// Finds the call's place and a connection to it.
-async fn place(worker: &Worker, incoming: &mut Incoming, attempt: &mut Attempt) -> Result<(Place, Lease), Stop> {
-    loop {
-        match worker.decide(&incoming.head, attempt)? {
-            Decision::NeedMessage(limit) => attempt.message = Some(incoming.first_message(limit).await?),
-            Decision::Place(place) => match worker.upstreams.lease(&place.instance.live).await {
-                Ok(lease) => return Ok((place, lease)),
-                Err(why) => {
-                    worker.metrics.retries.inc();
-                    attempt.failed(place, why)?;
-                }
-            },
+    /// The client's half ends with trailers.
+    pub(super) fn client_trailers(&mut self, worker: &Rc<Worker>, key: Token, trailers: &Fields) -> Option<Ended> {
+        self.body.end = End::Trailers(Box::new(trailers.clone()));
+        match &self.phase {
+            Phase::Message(limit) => self.look_for_message(worker, key, *limit),
+            Phase::New | Phase::Waiting(..) => None,
+            Phase::Placed(seat) => {
+                seat.link.with(|http2| http2.send_trailers(seat.stream, trailers));
+                None
+            }
         }
+    }
+
+    /// The client took the call back, or is lost.
+    pub(super) fn client_gone(&mut self) -> Ended {
+        self.leave_instance();
+        Ended::CANCELLED
+    }
+
+    /// Ends the call from outside, in whichever phase it is.
+    pub(super) fn stop(&mut self, reject: &Reject) -> Ended {
+        self.leave_instance();
+        self.reject(reject)
+    }
+
+    /// Bytes that had to wait for the instance have gone.
+    pub(super) fn passed(&mut self, bytes: usize) {
+        let room = self.body.pass(bytes);
+        if room > 0 {
+            self.client.with(|http2| http2.release(self.stream, room));
+        }
+    }
+
+    /// When the call must end.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// How long it took so far, in seconds.
+    pub(super) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
+    /// Where its end is counted.
+    pub(super) fn metrics(&self) -> Option<&RouteMetrics> {
+        self.attempt.metrics.as_deref()
+    }
+
+    /// What is left of it: the memory of its head, and the instance that has one call less.
+    pub(super) fn into_rest(mut self) -> (Fields, Option<std::sync::Arc<Live>>) {
+        self.client.with(|http2| http2.unbind(self.stream));
+        let live = match &self.phase {
+            Phase::Placed(seat) => Some(seat.place.instance.live.clone()),
+            _ => None,
+        };
+        (std::mem::take(&mut self.head.fields), live)
+    }
+
+    /// Looks whether the first message is whole, and goes on if it is.
+    fn look_for_message(&mut self, worker: &Rc<Worker>, key: Token, limit: usize) -> Option<Ended> {
+        match first_message::look(self.body.kept(), &self.head.fields, limit) {
+            Ok(Some(message)) => {
+                self.attempt.message = Some(message);
+                self.place(worker, key)
+            }
+            Ok(None) if self.body.has_ended() => Some(self.reject(&first_message::missing())),
+            Ok(None) => {
+                self.phase = Phase::Message(limit);
+                None
+            }
+            Err(reject) => Some(self.reject(&reject)),
+        }
+    }
+
+    /// Tells the instance that nobody waits for its reply.
+    fn leave_instance(&mut self) {
+        if let Phase::Placed(seat) = &self.phase {
+            seat.link.with(|http2| http2.reset(seat.stream, Code::CANCEL));
+        }
+    }
+
+    /// Ends the call for its caller with an error of the gateway.
+    fn reject(&mut self, reject: &Reject) -> Ended {
+        let replied = matches!(&self.phase, Phase::Placed(seat) if seat.replied);
+        self.client.with(|http2| {
+            if replied {
+                http2.break_off(self.stream, &reject.trailers());
+            } else {
+                http2.respond(self.stream, reject.reply().iter(), true);
+            }
+        });
+        reject.ended()
     }
 }
 
-/// Waits for the future unless the call ends first.
-async fn within<T>(
-    limits: &mut Limits<'_, '_>,
-    respond: &mut Respond,
-    future: impl Future<Output = Result<T, Stop>>,
-) -> Result<T, Stop> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(done) = future.as_mut().poll(cx) {
-            return Poll::Ready(done);
-        }
-        if respond.poll_gone(cx).is_ready() {
-            return Poll::Ready(Err(Stop::Gone));
-        }
-        limits.poll(cx).map(|reject| Err(reject.into()))
-    })
-    .await
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.place.instance.live.call_ended();
+    }
 }

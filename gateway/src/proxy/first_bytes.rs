@@ -1,15 +1,12 @@
 //! The first bytes of a connection: HTTP/2, or a client that speaks HTTP/1 and is told so in its own language.
 
-use std::{io, time::Duration};
+use std::io;
 
-use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream, time};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const ANSWER: &str = "symgate speaks gRPC over HTTP/2 (h2c with prior knowledge)\n";
-
-/// How long the told client may take to read and leave.
-const LEAVE: Duration = Duration::from_secs(1);
 
 /// Whether the client speaks HTTP/2. Consumes nothing; waits for the first bytes.
 ///
@@ -27,17 +24,11 @@ pub(super) async fn speaks_http2(tcp: &TcpStream) -> io::Result<bool> {
 ///
 /// # Errors
 /// When the connection is lost.
-pub(super) async fn turn_away(mut tcp: TcpStream) -> io::Result<()> {
+pub(super) async fn turn_away(tcp: &mut TcpStream) -> io::Result<()> {
     let length = ANSWER.len();
     let reply = format!(
         "HTTP/1.1 505 HTTP Version Not Supported\r\nconnection: close\r\ncontent-type: text/plain\r\n\
          content-length: {length}\r\n\r\n{ANSWER}"
     );
-    tcp.write_all(reply.as_bytes()).await?;
-    tcp.shutdown().await?;
-    // Closing with unread bytes would reset the connection, and the client might never see the answer.
-    let mut rest = [0; 4096];
-    let read_out = async { while !matches!(tcp.read(&mut rest).await, Ok(0) | Err(_)) {} };
-    let _ = time::timeout(LEAVE, read_out).await;
-    Ok(())
+    tcp.write_all(reply.as_bytes()).await
 }

@@ -3,50 +3,26 @@
 
 use std::io::Read;
 
-use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-
 use super::status::{Code, Reject};
+use crate::http2::Fields;
 
 /// The flag and the length before every gRPC message.
 const PREFIX: usize = 5;
 
-/// What the chunks hold so far.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// Not yet a whole message.
-    Partial,
-    /// The message, decompressed.
-    Whole(Bytes),
-}
-
-/// Looks for the first message in what came of a call's body so far.
-pub(super) fn look(came: &Bytes, headers: &HeaderMap, limit: usize) -> Result<Progress, Reject> {
+/// The first message, decompressed, in what came of a call's body so far; `None`: it is not whole yet.
+pub(super) fn look(came: &[u8], head: &Fields, limit: usize) -> Result<Option<Vec<u8>>, Reject> {
     let Some((&[flag, a, b, c, d], rest)) = came.split_first_chunk::<PREFIX>() else {
-        return Ok(Progress::Partial);
+        return Ok(None);
     };
     let length = u32::from_be_bytes([a, b, c, d]) as usize;
     if length > limit {
         return Err(too_large(limit));
     }
-    if rest.len() < length {
-        return Ok(Progress::Partial);
-    }
-    let message = came.slice(PREFIX..PREFIX + length);
+    let Some(message) = rest.get(..length) else { return Ok(None) };
     match flag {
-        0 => Ok(Progress::Whole(message)),
-        _ => decompress(&message, headers, limit).map(Progress::Whole),
+        0 => Ok(Some(message.to_vec())),
+        _ => decompress(message, head, limit).map(Some),
     }
-}
-
-/// One more chunk behind those that came before; the first one is not copied.
-pub(super) fn join(came: Bytes, chunk: Bytes) -> Bytes {
-    if came.is_empty() {
-        return chunk;
-    }
-    let mut joined = BytesMut::from(came);
-    joined.extend_from_slice(&chunk);
-    joined.freeze()
 }
 
 /// The caller ended its half of the call before one message was there.
@@ -54,8 +30,8 @@ pub(super) fn missing() -> Reject {
     Reject::new(Code::InvalidArgument, "no-message", "the call is routed by its first message and carries none")
 }
 
-fn decompress(message: &[u8], headers: &HeaderMap, limit: usize) -> Result<Bytes, Reject> {
-    let encoding = headers.get("grpc-encoding").map_or(&b""[..], |encoding| encoding.as_bytes());
+fn decompress(message: &[u8], head: &Fields, limit: usize) -> Result<Vec<u8>, Reject> {
+    let encoding = head.find(b"grpc-encoding").map_or(&b""[..], |field| field.value);
     if encoding != b"gzip" {
         let encoding = String::from_utf8_lossy(encoding);
         let text = format!("the call is routed by its first message, whose grpc-encoding {encoding:?} is not gzip");
@@ -67,7 +43,7 @@ fn decompress(message: &[u8], headers: &HeaderMap, limit: usize) -> Result<Bytes
         let text = format!("the first message is not the gzip that it says it is: {error}");
         return Err(Reject::new(Code::Internal, "message-encoding", text));
     }
-    if plain.len() > limit { Err(too_large(limit)) } else { Ok(plain.into()) }
+    if plain.len() > limit { Err(too_large(limit)) } else { Ok(plain) }
 }
 
 fn too_large(limit: usize) -> Reject {
@@ -79,8 +55,6 @@ fn too_large(limit: usize) -> Reject {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-
-    use http::HeaderValue;
 
     use super::*;
 
@@ -94,36 +68,33 @@ mod tests {
         encoder.finish().expect("to memory")
     }
 
-    fn gzip_headers() -> HeaderMap {
-        [(http::HeaderName::from_static("grpc-encoding"), HeaderValue::from_static("gzip"))].into_iter().collect()
+    fn gzip_head() -> Fields {
+        let mut head = Fields::new();
+        head.push(b"grpc-encoding", b"gzip");
+        head
     }
 
     #[test]
-    fn a_message_is_found_however_it_is_cut() {
+    fn a_message_is_found_as_soon_as_it_is_whole() {
         let body = [framed(0, b"BTC_USDT"), framed(0, b"next")].concat();
-        for size in 1..=body.len() {
-            let came = body.chunks(size).map(Bytes::copy_from_slice).fold(Bytes::new(), join);
-            let found = look(&came, &HeaderMap::new(), 8);
-            assert_eq!(found, Ok(Progress::Whole(Bytes::from_static(b"BTC_USDT"))), "cut at {size}");
-        }
-        for come in 0..13 {
-            let came = Bytes::copy_from_slice(&body[..come]);
-            assert_eq!(look(&came, &HeaderMap::new(), 8), Ok(Progress::Partial), "{come} bytes came");
+        for come in 0..=body.len() {
+            let expected = (come >= 13).then(|| b"BTC_USDT".to_vec());
+            assert_eq!(look(&body[..come], &Fields::new(), 8), Ok(expected), "{come} bytes came");
         }
     }
 
     #[test]
     fn the_limit_counts_before_and_after_decompression() {
-        let over = Bytes::from(framed(0, &[0; 9]));
-        assert_eq!(look(&over, &HeaderMap::new(), 8).expect_err("9 bytes").reason, "message-too-large");
-        let bomb = Bytes::from(framed(1, &gzip(&[0; 100_000])));
-        assert_eq!(look(&bomb, &gzip_headers(), 1_000).expect_err("100,000 bytes").reason, "message-too-large");
+        let over = framed(0, &[0; 9]);
+        assert_eq!(look(&over, &Fields::new(), 8).expect_err("9 bytes").reason, "message-too-large");
+        let bomb = framed(1, &gzip(&[0; 100_000]));
+        assert_eq!(look(&bomb, &gzip_head(), 1_000).expect_err("100,000 bytes").reason, "message-too-large");
     }
 
     #[test]
     fn gzip_is_undone_and_nothing_else() {
-        let came = Bytes::from(framed(1, &gzip(b"BTC_USDT")));
-        assert_eq!(look(&came, &gzip_headers(), 100), Ok(Progress::Whole(Bytes::from_static(b"BTC_USDT"))));
-        assert_eq!(look(&came, &HeaderMap::new(), 100).expect_err("no encoding").status, 12);
+        let came = framed(1, &gzip(b"BTC_USDT"));
+        assert_eq!(look(&came, &gzip_head(), 100), Ok(Some(b"BTC_USDT".to_vec())));
+        assert_eq!(look(&came, &Fields::new(), 100).expect_err("no encoding").status, 12);
     }
 }

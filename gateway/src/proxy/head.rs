@@ -1,43 +1,64 @@
 //! A call's head as routing sees it, and what makes it a gRPC call at all. Knows no sockets.
 
-use http::{HeaderMap, Method, StatusCode, header::CONTENT_TYPE, request::Parts};
-
 use super::status::Reject;
-use crate::routing::{Found, Head};
+use crate::{
+    http2::{Fields, Request},
+    routing::{self, Found},
+};
 
-impl Head for Parts {
+/// The head of a call.
+#[derive(Default)]
+pub(super) struct Head {
+    /// Everything, as it came.
+    pub(super) fields: Fields,
+    request: Request,
+}
+
+impl Head {
+    /// Of a request that HTTP/2 allows.
+    pub(super) fn new(fields: Fields, request: Request) -> Self {
+        Self { fields, request }
+    }
+
+    /// Refuses what is not a gRPC call.
+    pub(super) fn check(&self) -> Result<(), Reject> {
+        if !is_grpc(&self.fields) {
+            let text = "symgate forwards gRPC calls only: the content-type must be application/grpc";
+            return Err(Reject::not_grpc(415, text));
+        }
+        if self.fields.get(self.request.method).is_none_or(|method| method.value != b"POST") {
+            return Err(Reject::not_grpc(405, "a gRPC call is a POST"));
+        }
+        Ok(())
+    }
+
+    fn text(&self, at: Option<usize>) -> &str {
+        let field = at.and_then(|at| self.fields.get(at));
+        field.and_then(|field| str::from_utf8(field.value).ok()).unwrap_or_default()
+    }
+}
+
+impl routing::Head for Head {
     fn path(&self) -> &str {
-        self.uri.path_and_query().map_or("", |path| path.as_str())
+        self.text(self.request.path)
     }
 
     fn authority(&self) -> &str {
-        self.uri.authority().map_or("", |authority| authority.as_str())
+        self.text(self.request.authority)
     }
 
     fn metadata(&self, key: &str) -> Found<'_> {
-        let mut values = self.headers.get_all(key).iter();
+        let mut values = self.fields.iter().filter(|field| field.name == key.as_bytes());
         match (values.next(), values.next()) {
             (None, _) => Found::Absent,
-            (Some(value), None) => Found::One(value.as_bytes()),
+            (Some(field), None) => Found::One(field.value),
             (Some(_), Some(_)) => Found::Repeated,
         }
     }
 }
 
-/// Refuses what is not a gRPC call.
-pub(super) fn check(head: &Parts) -> Result<(), Reject> {
-    if !is_grpc(&head.headers) {
-        let text = "symgate forwards gRPC calls only: the content-type must be application/grpc";
-        return Err(Reject::not_grpc(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
-    }
-    if head.method != Method::POST {
-        return Err(Reject::not_grpc(StatusCode::METHOD_NOT_ALLOWED, "a gRPC call is a POST"));
-    }
-    Ok(())
-}
-
 /// Whether the content-type is `application/grpc`, alone or with `+` or `;` and more.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let rest = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
+pub(super) fn is_grpc(fields: &Fields) -> bool {
+    let rest = fields.find(b"content-type").and_then(|field| field.value.strip_prefix(b"application/grpc"));
     matches!(rest, Some([] | [b'+' | b';', ..]))
 }

@@ -68,16 +68,16 @@ fn ambiguous(key: &str) -> Reject {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue, Request, request::Parts};
-
     use super::*;
+    use crate::{
+        http2::{Fields, Request},
+        proxy::head,
+    };
 
-    fn head(metadata: &[(&'static str, &'static str)]) -> Parts {
-        let (mut parts, ()) = Request::new(()).into_parts();
-        for (key, value) in metadata {
-            parts.headers.append(HeaderName::from_static(key), HeaderValue::from_static(value));
-        }
-        parts
+    fn head(metadata: &[(&'static str, &'static str)]) -> head::Head {
+        let mut fields = Fields::new();
+        metadata.iter().for_each(|(key, value)| fields.push(key.as_bytes(), value.as_bytes()));
+        head::Head::new(fields, Request::default())
     }
 
     #[track_caller]

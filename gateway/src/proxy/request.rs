@@ -1,56 +1,51 @@
 //! The head of a call as the instance gets it: as it came, and with what was decided. Knows no sockets.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version, request::Parts, uri::Scheme};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::{
     attempt::{Place, Target},
     timeout::{self, GRPC_TIMEOUT},
 };
+use crate::http2::{Field, Fields};
 
 /// Whose call it was found to be.
-const SYMBOL: HeaderName = HeaderName::from_static("symgate-symbol");
+const SYMBOL: &[u8] = b"symgate-symbol";
 /// The instance's newest create revision: a fencing token.
-const OWNER: HeaderName = HeaderName::from_static("symgate-owner");
+const OWNER: &[u8] = b"symgate-owner";
 
 /// What `symgate-symbol` must not carry as it is; bytes from 0x80 are always encoded.
 const INVISIBLE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// The head for the instance. The client's own stays: the call may have to go elsewhere.
-pub(super) fn head(from: &Parts, place: &Place, left: Option<Duration>) -> Request<()> {
-    let mut request = Request::new(());
-    *request.method_mut() = from.method.clone();
-    *request.uri_mut() = plain(&from.uri);
-    // The library refuses a request without an authority unless it seems to come from HTTP/1; a client may send none.
-    *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = headers(&from.headers, place, left);
-    request
+/// What the instance is told besides.
+pub(super) struct Decided<'a> {
+    symbol: Option<Cow<'a, str>>,
+    owner: String,
+    timeout: Option<String>,
 }
 
-fn headers(from: &HeaderMap, place: &Place, left: Option<Duration>) -> HeaderMap {
-    let mut headers = from.clone();
-    match &place.target {
-        Target::Symbol(symbol) if !symbol.is_empty() => {
-            let symbol = utf8_percent_encode(symbol, INVISIBLE).to_string();
-            HeaderValue::try_from(symbol).map(|symbol| headers.insert(SYMBOL, symbol)).ok();
-        }
-        Target::Symbol(_) | Target::Any => drop(headers.remove(SYMBOL)),
+impl<'a> Decided<'a> {
+    /// That the call goes to this place and may take so long.
+    pub(super) fn new(place: &'a Place, left: Option<Duration>) -> Self {
+        let symbol = match &place.target {
+            Target::Symbol(symbol) if !symbol.is_empty() => Some(utf8_percent_encode(symbol, INVISIBLE).into()),
+            Target::Symbol(_) | Target::Any => None,
+        };
+        Self { symbol, owner: place.instance.owner.to_string(), timeout: left.map(timeout::write) }
     }
-    headers.insert(OWNER, HeaderValue::from(place.instance.owner));
-    if let Some(left) = left {
-        headers.insert(GRPC_TIMEOUT, timeout::write(left));
-    }
-    headers
-}
 
-/// Instances are spoken to without TLS, whatever the client used.
-fn plain(uri: &Uri) -> Uri {
-    if uri.scheme().is_none_or(|scheme| *scheme == Scheme::HTTP) {
-        return uri.clone();
+    /// The head for the instance: the client's own, except what only the gateway may say. Instances are spoken to
+    /// without TLS, whatever the client used.
+    pub(super) fn head(&'a self, from: &'a Fields) -> impl Iterator<Item = Field<'a>> {
+        let own = |name, value: &'a str| Field { name, value: value.as_bytes(), never_indexed: false };
+        let client = from.iter().filter_map(move |field| match field.name {
+            b":scheme" => Some(own(field.name, "http")),
+            GRPC_TIMEOUT => Some(self.timeout.as_deref().map_or(field, |left| own(field.name, left))),
+            SYMBOL | OWNER => None,
+            _ => Some(field),
+        });
+        let symbol = self.symbol.as_deref().map(|symbol| own(SYMBOL, symbol));
+        client.chain(symbol).chain([own(OWNER, &self.owner)])
     }
-    let mut parts = uri.clone().into_parts();
-    parts.scheme = Some(Scheme::HTTP);
-    Uri::from_parts(parts).unwrap_or_else(|_never| uri.clone())
 }

@@ -1,16 +1,19 @@
 //! The one place where an error of the gateway becomes what the caller reads: a gRPC status, a text, and
 //! `symgate-reason`, which tells it from the instance's own. Knows no sockets.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use symgate_sdk::StatusCode as PluginCode;
 
+use crate::http2::{Code as Http2Code, Fields};
+
 /// The gRPC status of a call.
-pub(super) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(super) const GRPC_STATUS: &[u8] = b"grpc-status";
 /// Its text.
-pub(super) const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const GRPC_MESSAGE: &[u8] = b"grpc-message";
 /// Which error of the gateway it is.
-pub(super) const REASON: HeaderName = HeaderName::from_static("symgate-reason");
+const REASON: &[u8] = b"symgate-reason";
 
 /// What `grpc-message` must not carry as it is; bytes from 0x80 are always encoded.
 const MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
@@ -34,7 +37,7 @@ pub(super) enum Code {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reject {
     /// HTTP's view; 200 whenever the caller speaks gRPC.
-    http: StatusCode,
+    http: u16,
     /// The gRPC status code.
     pub(super) status: u8,
     /// The slug.
@@ -60,11 +63,11 @@ impl Reject {
 
     /// With a code from the configuration.
     pub(super) fn with_status(status: u8, reason: &'static str, text: impl Into<String>) -> Self {
-        Self { http: StatusCode::OK, status, reason, text: text.into() }
+        Self { http: 200, status, reason, text: text.into() }
     }
 
     /// To a caller that does not speak gRPC.
-    pub(super) fn not_grpc(http: StatusCode, text: impl Into<String>) -> Self {
+    pub(super) fn not_grpc(http: u16, text: impl Into<String>) -> Self {
         Self { http, ..Self::new(Code::Internal, "not-grpc", text) }
     }
 
@@ -75,8 +78,8 @@ impl Reject {
 
     /// The instance answered with an HTTP status and no gRPC status
     /// (<https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>).
-    pub(super) fn from_http(status: StatusCode) -> Self {
-        let code = match status.as_u16() {
+    pub(super) fn from_http(status: u16) -> Self {
+        let code = match status {
             400 => Code::Internal,
             401 => Code::Unauthenticated,
             403 => Code::PermissionDenied,
@@ -84,17 +87,13 @@ impl Reject {
             429 | 502 | 503 | 504 => Code::Unavailable,
             _ => Code::Unknown,
         };
-        Self::new(
-            code,
-            "upstream-http",
-            format!("the instance answered HTTP {} without a grpc-status", status.as_u16()),
-        )
+        Self::new(code, "upstream-http", format!("the instance answered HTTP {status} without a grpc-status"))
     }
 
     /// The instance reset the stream with this code
     /// (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#errors>).
-    pub(super) fn from_reset(code: u32) -> Self {
-        let status = match code {
+    pub(super) fn from_reset(code: Http2Code) -> Self {
+        let status = match code.0 {
             0x7 => Code::Unavailable,
             0x8 => Code::Cancelled,
             0xb => Code::ResourceExhausted,
@@ -102,7 +101,12 @@ impl Reject {
             0x0..=0xa => Code::Internal,
             _ => Code::Unknown,
         };
-        Self::new(status, "upstream-reset", format!("the instance reset the stream with HTTP/2 error code {code:#x}"))
+        Self::new(status, "upstream-reset", format!("the instance reset the stream: {code}"))
+    }
+
+    /// The caller does not say how long it waits in the way that gRPC knows.
+    pub(super) fn bad_timeout() -> Self {
+        Self::new(Code::InvalidArgument, "bad-timeout", "grpc-timeout is malformed")
     }
 
     /// The deadline of the call has passed.
@@ -115,30 +119,54 @@ impl Reject {
         Self::new(Code::Unavailable, "draining", "the gateway is going away; call again")
     }
 
+    /// The instance broke a rule of HTTP/2 in its reply.
+    pub(super) fn broken(address: impl std::fmt::Display, why: &str) -> Self {
+        Self::new(Code::Internal, "upstream-broken", format!("instance {address} broke the rules of HTTP/2: {why}"))
+    }
+
+    /// The caller does not read what it asked for, and more waits for it than may.
+    pub(super) fn slow_reader() -> Self {
+        let text = "more waits for this connection to be read than max_unread of [listen]";
+        Self::new(Code::ResourceExhausted, "slow-reader", text)
+    }
+
+    /// The call's metadata is larger than may be.
+    pub(super) fn metadata_too_large() -> Self {
+        let text = "the call's metadata is over max_header_bytes of [listen]";
+        Self { http: 431, ..Self::new(Code::ResourceExhausted, "metadata-too-large", text) }
+    }
+
+    /// The instance ended the call without a status.
+    pub(super) fn no_trailers() -> Self {
+        Self::new(Code::Internal, "no-trailers", "the instance ended the call without a grpc-status")
+    }
+
     /// The instance was lost before its reply was complete.
     pub(super) fn instance_lost(address: impl std::fmt::Display, why: impl std::fmt::Display) -> Self {
         Self::new(Code::Unavailable, "instance-lost", format!("lost instance {address} during the call: {why}"))
     }
 
     /// The whole reply.
-    pub(super) fn reply(&self) -> Response<()> {
-        let mut reply = Response::new(());
-        *reply.status_mut() = self.http;
-        *reply.headers_mut() = self.trailers();
-        reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    pub(super) fn reply(&self) -> Fields {
+        let mut reply = Fields::new();
+        reply.push(b":status", self.http.to_string().as_bytes());
+        reply.push(b"content-type", b"application/grpc");
+        self.add_end(&mut reply);
         reply
     }
 
-    /// The end of a reply whose headers are already sent.
-    pub(super) fn trailers(&self) -> HeaderMap {
-        let mut trailers = HeaderMap::with_capacity(4);
-        trailers.insert(GRPC_STATUS, HeaderValue::from(u16::from(self.status)));
-        let text = percent_encode(self.text.as_bytes(), MESSAGE).to_string();
-        if let Ok(text) = HeaderValue::try_from(text) {
-            trailers.insert(GRPC_MESSAGE, text);
-        }
-        trailers.insert(REASON, HeaderValue::from_static(self.reason));
+    /// The end of a reply whose head is already sent.
+    pub(super) fn trailers(&self) -> Fields {
+        let mut trailers = Fields::new();
+        self.add_end(&mut trailers);
         trailers
+    }
+
+    fn add_end(&self, fields: &mut Fields) {
+        let text = Cow::from(percent_encode(self.text.as_bytes(), MESSAGE));
+        fields.push(GRPC_STATUS, self.status.to_string().as_bytes());
+        fields.push(GRPC_MESSAGE, text.as_bytes());
+        fields.push(REASON, self.reason.as_bytes());
     }
 
     /// What is counted.
@@ -152,8 +180,8 @@ impl Ended {
     pub(super) const CANCELLED: Self = Self { status: Code::Cancelled as u8, reason: "" };
 
     /// As the instance's trailers, or the headers of a reply without messages, say.
-    pub(super) fn from_trailers(trailers: &HeaderMap) -> Self {
-        let status = trailers.get(GRPC_STATUS).and_then(|status| status.to_str().ok()?.parse().ok());
+    pub(super) fn from_trailers(trailers: &Fields) -> Self {
+        let status = trailers.find(GRPC_STATUS).and_then(|field| str::from_utf8(field.value).ok()?.parse().ok());
         Self { status: status.unwrap_or(Code::Unknown as u8), reason: "" }
     }
 }
@@ -186,16 +214,17 @@ mod tests {
     fn a_text_of_any_bytes_fits_the_header() {
         let reject = Reject::new(Code::Unavailable, "no-instance", "50% of \u{e9}\n");
         let reply = reject.reply();
-        assert_eq!(reply.status(), 200);
-        assert_eq!(reply.headers()[GRPC_STATUS], "14");
-        assert_eq!(reply.headers()[GRPC_MESSAGE], "50%25 of %C3%A9%0A");
-        assert_eq!(reply.headers()[REASON], "no-instance");
+        let value = |name| reply.find(name).map(|field| field.value);
+        assert_eq!(value(b":status"), Some(&b"200"[..]));
+        assert_eq!(value(GRPC_STATUS), Some(&b"14"[..]));
+        assert_eq!(value(GRPC_MESSAGE), Some(&b"50%25 of %C3%A9%0A"[..]));
+        assert_eq!(value(REASON), Some(&b"no-instance"[..]));
     }
 
     #[track_caller]
     fn check_reset(codes: std::ops::RangeInclusive<u32>, expected: Code) {
         for code in codes {
-            assert_eq!(Reject::from_reset(code).status, expected as u8, "{code:#x}");
+            assert_eq!(Reject::from_reset(Http2Code(code)).status, expected as u8, "{code:#x}");
         }
     }
 
@@ -213,8 +242,7 @@ mod tests {
     fn http_statuses_map_as_grpc_says() {
         let cases = [(400, 13), (401, 16), (403, 7), (404, 12), (429, 14), (502, 14), (503, 14), (504, 14), (500, 2)];
         for (http, grpc) in cases {
-            let status = StatusCode::from_u16(http).expect("a status");
-            assert_eq!(Reject::from_http(status).status, grpc, "{http}");
+            assert_eq!(Reject::from_http(http).status, grpc, "{http}");
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use crate::http2::Fields;
 
 /// The header.
-pub(super) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub(super) const GRPC_TIMEOUT: &[u8] = b"grpc-timeout";
 
 /// The longest number that the header may hold.
 const DIGITS: usize = 8;
@@ -26,25 +26,24 @@ const UNITS: [(u8, u64); 6] = [
 pub(super) struct BadTimeout;
 
 /// How long the caller waits; `None`: it does not say.
-pub(super) fn read(headers: &HeaderMap) -> Result<Option<Duration>, BadTimeout> {
-    let mut values = headers.get_all(GRPC_TIMEOUT).iter();
+pub(super) fn read(fields: &Fields) -> Result<Option<Duration>, BadTimeout> {
+    let mut values = fields.iter().filter(|field| field.name == GRPC_TIMEOUT);
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => parse(value.as_bytes()).map(Some).ok_or(BadTimeout),
+        (Some(field), None) => parse(field.value).map(Some).ok_or(BadTimeout),
         (Some(_), Some(_)) => Err(BadTimeout),
     }
 }
 
 /// The time that is left, in the finest unit that fits, never rounded up.
-pub(super) fn write(left: Duration) -> HeaderValue {
+pub(super) fn write(left: Duration) -> String {
     let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
     let (unit, number) = UNITS
         .into_iter()
         .map(|(unit, nanos)| (unit, left / nanos))
         .find(|(_, number)| *number <= LARGEST)
         .unwrap_or((b'H', LARGEST));
-    let text = format!("{number}{}", char::from(unit));
-    HeaderValue::try_from(text).unwrap_or_else(|_never| HeaderValue::from_static("0n"))
+    format!("{number}{}", char::from(unit))
 }
 
 fn parse(text: &[u8]) -> Option<Duration> {
@@ -83,10 +82,10 @@ mod tests {
         for text in ["", "n", "7", "7s", "+7S", "-1S", "1.5S", " 7S", "123456789n", "7SS"] {
             check(text, None);
         }
-        let mut headers = HeaderMap::new();
-        headers.append(GRPC_TIMEOUT, HeaderValue::from_static("1S"));
-        headers.append(GRPC_TIMEOUT, HeaderValue::from_static("2S"));
-        assert_eq!(read(&headers), Err(BadTimeout));
+        let mut fields = Fields::new();
+        fields.push(GRPC_TIMEOUT, b"1S");
+        fields.push(GRPC_TIMEOUT, b"2S");
+        assert_eq!(read(&fields), Err(BadTimeout));
     }
 
     #[test]

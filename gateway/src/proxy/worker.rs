@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use slab::Slab;
 use tokio::{
     sync::{Notify, mpsc},
     time,
@@ -16,22 +17,29 @@ use tokio::{
 use super::{
     acceptor::Accepted,
     attempt::{Attempt, Decision},
-    connection,
+    call::Call,
+    client,
+    deadlines::Deadlines,
     decide::Decider,
-    limits::Ending,
+    link::{Link, Scratch},
     status::{Ended, Reject},
-    upstream::{Settings, Upstreams, Windows},
+    upstream::{Found, Settings, Upstreams},
 };
 use crate::{
     config::{Listen, Upstream},
+    http2::{Fields, Token},
     metrics::{Metrics, RouteMetrics},
-    routing::Head,
+    routing::{Head, Live},
     shutdown::Shutdown,
     snapshot::{Changes, Readers},
 };
 
 /// How long clients may take to hear that the gateway ended their calls.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Header lists whose memory is kept for the next calls.
+const SPARE: usize = 256;
+/// The largest such list in bytes.
+const SPARE_BYTES: usize = 4096;
 
 /// What the tasks of one worker share.
 pub(super) struct Worker {
@@ -39,15 +47,23 @@ pub(super) struct Worker {
     pub(super) listen: Listen,
     /// Tells when to drain.
     pub(super) shutdown: Shutdown,
-    /// Tells calls that they must end now.
-    pub(super) ending: Ending,
     /// Connections to instances.
     pub(super) upstreams: Upstreams,
     /// Counters of the process.
     pub(super) metrics: Metrics,
+    /// When calls must end.
+    pub(super) deadlines: Deadlines,
+    /// All connections.
+    pub(super) links: RefCell<Slab<Rc<Link>>>,
+    /// Memory to read into.
+    pub(super) scratch: RefCell<Scratch>,
+    calls: RefCell<Slab<Call>>,
+    spare: RefCell<Vec<Fields>>,
     decider: RefCell<Decider>,
-    connections: Cell<usize>,
-    connection_closed: Notify,
+    draining: Cell<bool>,
+    clients: Cell<usize>,
+    client_left: Notify,
+    queued: Cell<i64>,
 }
 
 /// What workers are made of; each gets a clone.
@@ -64,35 +80,40 @@ pub(super) struct Setup {
 pub(super) async fn run(setup: Setup, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
     let changes = setup.readers.changes();
     let worker = Rc::new(Worker::new(setup));
-    let follow = tokio::task::spawn_local(follow(worker.clone(), changes));
+    let background = [
+        tokio::task::spawn_local(follow(worker.clone(), changes)),
+        tokio::task::spawn_local(seconds(worker.clone())),
+        tokio::task::spawn_local(deadlines(worker.clone())),
+    ];
     while let Some(Accepted { tcp, held }) = accepted.recv().await {
         let worker = worker.clone();
-        worker.connections.set(worker.connections.get() + 1);
+        worker.clients.set(worker.clients.get() + 1);
         tokio::task::spawn_local(async move {
-            if let Err(error) = connection::serve(worker.clone(), tcp).await {
+            if let Err(error) = client::serve(worker.clone(), tcp).await {
                 tracing::debug!(%error, "client connection lost");
             }
             drop(held);
-            worker.connections.set(worker.connections.get() - 1);
-            worker.connection_closed.notify_waiters();
+            worker.clients.set(worker.clients.get() - 1);
+            worker.client_left.notify_waiters();
         });
     }
     // The acceptor stops when the drain begins.
     worker.drain().await;
-    follow.abort();
-    worker.upstreams.close();
+    background.iter().for_each(tokio::task::JoinHandle::abort);
+    worker.upstreams.close(&worker);
 }
 
 /// Follows the snapshots while no call comes: old plugins go, connections are opened and closed.
 async fn follow(worker: Rc<Worker>, mut changes: Changes) {
     let mut before = Arc::default();
     loop {
-        let services = {
+        let (services, snapshot) = {
             let mut decider = worker.decider.borrow_mut();
             let snapshot = decider.refresh();
-            worker.upstreams.follow(&before, snapshot);
-            snapshot.services.clone()
+            (snapshot.services.clone(), snapshot.clone())
         };
+        worker.upstreams.follow(&worker, &before, &snapshot);
+        drop(snapshot);
         before = services;
         if !changes.next().await {
             return;
@@ -100,30 +121,93 @@ async fn follow(worker: Rc<Worker>, mut changes: Changes) {
     }
 }
 
+/// Tells every connection when a second has passed.
+async fn seconds(worker: Rc<Worker>) {
+    let mut every = time::interval(Duration::from_secs(1));
+    every.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let mut queued = 0;
+        for (_, link) in worker.links.borrow().iter() {
+            link.second_passed();
+            queued += link.look(crate::http2::Connection::queued) as i64;
+            if link.silent() > client::HANDSHAKE {
+                link.drop_silent();
+            }
+        }
+        worker.metrics.queued_bytes.inc_by(queued - worker.queued.replace(queued));
+    }
+}
+
+/// Ends calls whose time is over.
+async fn deadlines(worker: Rc<Worker>) {
+    loop {
+        let call = worker.deadlines.next().await;
+        worker.on_call(call, |call| Some(call.stop(&Reject::deadline())));
+    }
+}
+
 impl Worker {
     fn new(setup: Setup) -> Self {
         let Setup { listen, upstream, readers, metrics, shutdown } = setup;
-        let upstreams = Upstreams::new(Settings {
-            connect_timeout: upstream.connect_timeout,
-            warm_connections: upstream.warm_connections,
-            windows: Windows { stream: listen.stream_window, connection: listen.connection_window },
-            metrics: metrics.clone(),
-        });
         Self {
+            upstreams: Upstreams::new(Settings::new(&upstream, &listen)),
+            decider: RefCell::new(Decider::new(readers.reader(), metrics.clone())),
             listen,
             shutdown,
-            ending: Ending::default(),
-            upstreams,
-            decider: RefCell::new(Decider::new(readers.reader(), metrics.clone())),
             metrics,
-            connections: Cell::new(0),
-            connection_closed: Notify::new(),
+            deadlines: Deadlines::default(),
+            links: RefCell::default(),
+            scratch: RefCell::default(),
+            calls: RefCell::default(),
+            spare: RefCell::default(),
+            draining: Cell::new(false),
+            clients: Cell::new(0),
+            client_left: Notify::new(),
+            queued: Cell::new(0),
         }
     }
 
     /// Says where a call goes, as the newest snapshot has it.
     pub(super) fn decide(&self, head: &impl Head, attempt: &mut Attempt) -> Result<Decision, Reject> {
         self.decider.borrow_mut().decide(head, attempt, |live| self.upstreams.is_ready(live))
+    }
+
+    /// A connection to an instance for one call.
+    pub(super) fn connection(self: &Rc<Self>, live: &Arc<Live>) -> Found {
+        self.upstreams.find(self, live)
+    }
+
+    /// A client opened a stream with a call.
+    pub(super) fn begin(self: &Rc<Self>, client: &Link, stream: u32, call: Call, end: bool) {
+        self.metrics.calls_in_flight.inc();
+        let key = self.calls.borrow_mut().insert(call);
+        client.with(|http2| http2.bind(stream, key));
+        self.on_call(key, |call| call.begin(self, key, end));
+    }
+
+    /// Does something with a call, which may end it. A call that has ended is not there any more.
+    pub(super) fn on_call(self: &Rc<Self>, key: Token, act: impl FnOnce(&mut Call) -> Option<Ended>) {
+        let mut calls = self.calls.borrow_mut();
+        let Some(call) = calls.get_mut(key) else { return };
+        let Some(ended) = act(call) else { return };
+        let call = calls.remove(key);
+        drop(calls);
+        self.conclude(key, call, ended);
+    }
+
+    /// A header list that can be used again.
+    pub(super) fn spare_fields(&self) -> Fields {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of a header list.
+    pub(super) fn keep_fields(&self, mut fields: Fields) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE && (1..=SPARE_BYTES).contains(&fields.capacity()) {
+            fields.clear();
+            spare.push(fields);
+        }
     }
 
     /// Counts a call that has ended.
@@ -134,21 +218,46 @@ impl Worker {
         }
     }
 
+    /// Whether no new calls are taken.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    fn conclude(self: &Rc<Self>, key: Token, call: Call, ended: Ended) {
+        self.metrics.calls_in_flight.dec();
+        let seconds = call.seconds();
+        tracing::debug!(?ended, seconds, "call ended");
+        self.count(call.metrics(), ended, seconds);
+        if let Some(deadline) = call.deadline() {
+            self.deadlines.remove(deadline, key);
+        }
+        let (fields, instance) = call.into_rest();
+        self.keep_fields(fields);
+        if let Some(live) = instance {
+            self.upstreams.stream_left(self, &live);
+        }
+    }
+
     /// Lets calls finish, then ends them, and waits until clients heard of it.
-    async fn drain(&self) {
+    async fn drain(self: &Rc<Self>) {
+        self.draining.set(true);
+        self.links.borrow().iter().for_each(|(_, link)| link.drain());
         let mut shutdown = self.shutdown.clone();
         tokio::select! {
             () = self.idle() => {}
             () = time::sleep(self.listen.drain_timeout) => {}
             () = shutdown.ended() => {}
         }
-        self.ending.come();
+        let calls: Vec<_> = self.calls.borrow().iter().map(|(key, _)| key).collect();
+        for key in calls {
+            self.on_call(key, |call| Some(call.stop(&Reject::draining())));
+        }
         let _ = time::timeout(LAST_WORDS, self.idle()).await;
     }
 
     async fn idle(&self) {
-        while self.connections.get() > 0 {
-            self.connection_closed.notified().await;
+        while self.clients.get() > 0 {
+            self.client_left.notified().await;
         }
     }
 }

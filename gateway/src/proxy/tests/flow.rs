@@ -80,6 +80,22 @@ async fn an_instance_that_does_not_read_stops_the_caller_and_hears_of_its_cancel
 }
 
 #[tokio::test]
+async fn a_call_that_fills_a_shared_connection_stops_no_other() {
+    // Its connection window is as large as one stream's.
+    let (instance, gateway) = bench().await;
+    let mut blocking = Client::connect(gateway.address).await.start("/t.T/Silence", &[SYMBOL]).await;
+    let sending = tokio::spawn(async move { send_all(&mut blocking.send, Bytes::from(vec![0; 1 << 20]), true).await });
+    let queued = || gateway.metric("symgate_queued_bytes").parse().unwrap_or(0) > 0;
+    eventually("the window is full", queued).await;
+    let client = Client::connect(gateway.address).await;
+    for _ in 0..100 {
+        assert_eq!(client.call("/t.T/Echo", &[SYMBOL], message(&[1; 60])).await.outcome(), ("0", ""));
+    }
+    assert_eq!(instance.seen.connections.load(SeqCst), 2, "the others have one of their own");
+    sending.abort();
+}
+
+#[tokio::test]
 async fn a_cancel_reaches_the_instance_before_and_during_the_reply() {
     let (instance, gateway) = bench().await;
     let client = Client::connect(gateway.address).await;
@@ -120,6 +136,22 @@ async fn many_cancels_leave_the_connections_alone() {
     assert_eq!(client.call("/t.T/Echo", &[SYMBOL], message(b"one")).await.outcome(), ("0", ""));
     assert_eq!(instance.seen.connections.load(SeqCst), 1, "all of it on one connection");
     eventually("nothing is left", || gateway.metric("symgate_calls_in_flight") == "0").await;
+}
+
+#[tokio::test]
+async fn a_caller_for_whom_too_much_waits_is_cut_off() {
+    let instance = Instance::start().await;
+    let mut setup = Setup::new(&[("BTC_USDT", &[instance.address])]);
+    setup.listen.max_unread = 100_000;
+    let gateway = setup.start();
+    let client = Client::with_windows(gateway.address, 0, 65_535).await;
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        calls.push(client.start("/t.T/Flood", &[SYMBOL]).await.response);
+    }
+    let cut = r#"symgate_calls_total{route="/t.T/",service="test",status="RESOURCE_EXHAUSTED",reason="slow-reader"}"#;
+    eventually("one is too many", || !gateway.metric(cut).is_empty()).await;
+    assert_eq!(client.call("/t.T/Only", &[SYMBOL], message(b"")).await.outcome(), ("9", ""), "the connection stands");
 }
 
 #[tokio::test]

@@ -69,9 +69,12 @@ impl Setup {
             workers: 1,
             max_connections: 100,
             max_concurrent_streams: 100,
+            max_resets_per_second: 1_000,
+            max_control_frames_per_second: 1_000,
             max_header_bytes: 16 * 1024,
             stream_window: 65_535,
             connection_window: 1024 * 1024,
+            max_unread: 32 << 20,
             drain_timeout: Duration::from_secs(60),
         };
         let upstream = Upstream { connect_timeout: Duration::from_secs(5), warm_connections: 100 };

@@ -1,129 +1,109 @@
-//! One HTTP/2 connection to an instance: opening it, sending on it, driving it. Decides nothing.
+//! One connection to an instance: opening it, and driving it until it is closed. Decides nothing.
 
-use std::{
-    cell::{Cell, RefCell},
-    io,
-    pin::Pin,
-    rc::{Rc, Weak},
-    task::{Context, Poll},
-};
+use std::{io, pin::pin, rc::Rc, task::Poll, time::Instant};
 
-use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
-use http::Request;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time};
 
+use super::{Settings, peer::Peer};
 use crate::{
-    proxy::socket::{self, Rounds, Socket},
+    http2::{Connection, Event, Fields, Reset, Token},
+    proxy::{
+        link::{Closed, Driver, Hears, Link},
+        worker::Worker,
+    },
     routing::Address,
 };
 
-/// Bytes that may wait to be sent per stream, whatever window the instance grants.
-const SEND_BUFFER: usize = 256 * 1024;
-/// Streams that one connection is used for, whatever the instance allows.
-const MAX_STREAMS: usize = 1024;
-/// Streams reset by us whose late frames are still expected.
-const RESET_STREAMS: usize = 1024;
-
-/// Receive windows in bytes.
-#[derive(Clone, Copy)]
-pub(in crate::proxy) struct Windows {
-    /// Of one stream.
-    pub(in crate::proxy) stream: u32,
-    /// Of one connection.
-    pub(in crate::proxy) connection: u32,
+/// What a connection to an instance does with what it hears.
+struct Instance {
+    worker: Rc<Worker>,
+    peer: Rc<Peer>,
+    link: Rc<Link>,
+    since: Instant,
 }
 
-/// An open connection on which the instance has spoken HTTP/2.
-pub(super) struct Connection {
-    send: RefCell<SendRequest<Bytes>>,
-    /// Calls that use it.
-    pub(super) calls: Cell<usize>,
+/// Opens a connection, waits for the instance's settings (a port that only accepts is no instance), says that it is
+/// there, and drives it to its end.
+///
+/// # Errors
+/// Why it could not be opened.
+pub(super) async fn run(worker: &Rc<Worker>, peer: &Rc<Peer>, settings: &Settings) -> Result<(), String> {
+    let address = peer.live().address();
+    let limit = time::Instant::now() + settings.connect_timeout;
+    let late =
+        |_elapsed| format!("cannot connect to {address}: no HTTP/2 settings within {:?}", settings.connect_timeout);
+    let failed = |error: &dyn std::fmt::Display| format!("cannot connect to {address}: {error}");
+    let tcp = time::timeout_at(limit, connect(address)).await.map_err(late)?.map_err(|error| failed(&error))?;
+    let link = Rc::new(Link::new(Connection::client(settings.limits)));
+    let mut instance =
+        Instance { worker: worker.clone(), peer: peer.clone(), link: link.clone(), since: Instant::now() };
+    let mut driver = Driver::new(&link, tcp, &worker.scratch);
+    let spoke = std::future::poll_fn(|cx| match driver.poll(&mut instance, cx) {
+        Poll::Ready(closed) => Poll::Ready(Err(closed)),
+        Poll::Pending if link.is_open() => Poll::Ready(Ok(())),
+        Poll::Pending => Poll::Pending,
+    });
+    time::timeout_at(limit, pin!(spoke)).await.map_err(late)?.map_err(|closed| failed(&words(&closed)))?;
+
+    let place = worker.links.borrow_mut().insert(link.clone());
+    peer.opened(worker, &link);
+    let closed = std::future::poll_fn(|cx| driver.poll(&mut instance, cx)).await;
+    worker.links.borrow_mut().remove(place);
+    if let Closed::Fault(fault) = &closed {
+        worker.metrics.connection_error("instance", fault.why);
+    }
+    let why = words(&closed);
+    tracing::debug!(%address, why, "connection closed");
+    peer.retire(worker, &link, instance.since);
+    for call in link.with(Connection::forsake_streams) {
+        worker.on_call(call, |call| call.instance_lost(&why));
+    }
+    Ok(())
 }
 
-/// Drives a connection; it does nothing by itself.
-pub(super) struct Driver {
-    connection: h2::client::Connection<Socket, Bytes>,
-    rounds: Rounds,
-}
-
-/// Opens a connection and waits for the instance's settings: a port that only accepts is no instance.
-pub(super) async fn open(address: &Address, windows: Windows) -> io::Result<(Rc<Connection>, Driver)> {
+async fn connect(address: &Address) -> io::Result<TcpStream> {
     let tcp = TcpStream::connect((address.host(), address.port())).await?;
     tcp.set_nodelay(true)?;
-    let (socket, rounds) = socket::gathering(tcp);
-    let handshake = builder(windows).handshake(socket);
-    let (send, mut connection) = rounds.run(handshake).await.map_err(io::Error::other)?;
-    let spoke = std::future::poll_fn(|cx| poll_settings(&mut connection, &send, cx));
-    rounds.run(spoke).await?;
-    let open = Connection { send: RefCell::new(send), calls: Cell::new(0) };
-    Ok((Rc::new(open), Driver { connection, rounds }))
+    Ok(tcp)
 }
 
-/// The limit of streams is 0 until the instance's settings came.
-fn poll_settings(
-    connection: &mut h2::client::Connection<Socket, Bytes>,
-    send: &SendRequest<Bytes>,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<()>> {
-    match Pin::new(connection).poll(cx) {
-        Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
-        Poll::Ready(Ok(())) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-        Poll::Pending if send.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
-        Poll::Pending => Poll::Pending,
+fn words(closed: &Closed) -> String {
+    match closed {
+        Closed::Done => "connection closed".into(),
+        Closed::Fault(fault) => fault.to_string(),
+        Closed::Lost(error) => error.to_string(),
     }
 }
 
-fn builder(windows: Windows) -> h2::client::Builder {
-    let mut builder = h2::client::Builder::new();
-    builder
-        .enable_push(false)
-        .initial_max_send_streams(0)
-        .initial_window_size(windows.stream)
-        // Far above the stream windows: callers that do not read must not stop those that do.
-        .initial_connection_window_size(
-            windows.connection.max(windows.stream.saturating_mul(1024)).min(i32::MAX as u32),
-        )
-        .max_send_buffer_size(SEND_BUFFER)
-        .max_concurrent_reset_streams(RESET_STREAMS)
-        // Both would end the connection for every call on it; what they bound, the windows bound.
-        .max_local_error_reset_streams(None)
-        .data_frame_budget(usize::MAX / 2);
-    builder
-}
-
-impl Connection {
-    /// Starts a call; `None`: the connection takes no more, and nothing was sent.
-    pub(super) fn send(&self, request: Request<()>, ended: bool) -> Option<(ResponseFuture, h2::SendStream<Bytes>)> {
-        // A handle refuses a call while its last one waits for the instance's limit; a fresh one does not.
-        let mut send = self.send.borrow().clone();
-        send.send_request(request, ended).inspect_err(|error| tracing::debug!(%error, "call not sent")).ok()
-    }
-
-    /// Whether so many calls use it that another connection is of use.
-    pub(super) fn is_crowded(&self) -> bool {
-        let limit = self.send.borrow().current_max_send_streams().min(MAX_STREAMS);
-        self.calls.get() * 4 >= limit * 3
-    }
-
-    fn poll_ended(&self, cx: &mut Context<'_>) -> bool {
-        matches!(self.send.borrow_mut().poll_ready(cx), Poll::Ready(Err(_)))
-    }
-}
-
-impl Driver {
-    /// Drives the connection until it is closed. Calls `retired` as soon as it takes no more calls, once.
-    pub(super) async fn run(self, open: Weak<Connection>, mut retired: impl FnMut()) -> Result<(), h2::Error> {
-        let Self { mut connection, rounds } = self;
-        let mut open = Some(open);
-        let drive = std::future::poll_fn(|cx| {
-            let polled = Pin::new(&mut connection).poll(cx);
-            if open.as_ref().and_then(Weak::upgrade).is_some_and(|open| open.poll_ended(cx)) {
-                open = None;
-                retired();
+impl Hears for Instance {
+    fn event(&mut self, event: Event<'_>, fields: &mut Fields) {
+        let worker = &self.worker;
+        match event {
+            Event::Response { token, status, end } => {
+                worker.on_call(token, |call| call.reply_head(worker, status, fields, end));
             }
-            polled
+            Event::Data { token, bytes, end } => worker.on_call(token, |call| call.reply_data(worker, bytes, end)),
+            Event::Trailers { token } => worker.on_call(token, |call| Some(call.reply_trailers(fields))),
+            Event::Reset { token, reset } => {
+                if let Reset::Broken(why) = reset {
+                    worker.metrics.stream_error("instance", why);
+                }
+                worker.on_call(token, |call| call.reply_reset(worker, token, reset));
+            }
+            Event::Refused { why } => worker.metrics.stream_error("instance", why),
+            Event::GoingAway => {
+                self.peer.retire(worker, &self.link, self.since);
+                self.link.drain();
+            }
+            Event::Ready => self.peer.has_room(worker),
+            Event::Request { .. } | Event::RequestTooLarge { .. } => {}
+        }
+    }
+
+    fn released(&mut self, token: Token, bytes: usize) {
+        self.worker.on_call(token, |call| {
+            call.passed(bytes);
+            None
         });
-        rounds.run(drive).await
     }
 }

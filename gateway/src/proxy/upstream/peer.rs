@@ -1,25 +1,26 @@
-//! One instance as one worker sees it: its connections, and the attempts to open one.
+//! One instance as one worker sees it: its connections, the attempts to open one, and the calls that wait.
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use h2::{SendStream, client::ResponseFuture};
-use http::Request;
 use tokio::{sync::Notify, time};
 
-use super::{
-    Settings,
-    connection::{self, Connection},
+use super::{Settings, connection};
+use crate::{
+    http2::{Connection, Token},
+    proxy::{link::Link, worker::Worker},
+    routing::Live,
 };
-use crate::routing::Live;
 
 /// Connections to one instance.
 const MAX_CONNECTIONS: usize = 8;
+/// Streams of one connection above which another is of use, whatever the instance allows.
+const MANY_STREAMS: usize = 1024;
 /// Between two attempts to connect, however many calls want one.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause of an instance that does not answer and that no call wants.
@@ -28,16 +29,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 
 /// An instance and its connections.
-pub(super) struct Peer {
+pub(in crate::proxy) struct Peer {
     live: Arc<Live>,
     settings: Rc<Settings>,
     /// Keeps a connection open while no call needs one.
     warm: bool,
     closed: Cell<bool>,
-    connections: RefCell<Vec<Rc<Connection>>>,
+    links: RefCell<Vec<Rc<Link>>>,
     attempt: RefCell<Attempt>,
-    /// An attempt came to its end.
-    concluded: Notify,
+    waiting: RefCell<VecDeque<Token>>,
     /// A call wants the next attempt now.
     wanted: Notify,
 }
@@ -54,12 +54,6 @@ enum Attempt {
     },
 }
 
-/// A connection that one call may use. Counts the call until it is dropped.
-pub(in crate::proxy) struct Lease {
-    connection: Rc<Connection>,
-    live: Arc<Live>,
-}
-
 impl Peer {
     /// Without a connection.
     pub(super) fn new(live: Arc<Live>, settings: Rc<Settings>, warm: bool) -> Rc<Self> {
@@ -68,16 +62,21 @@ impl Peer {
             settings,
             warm,
             closed: Cell::new(false),
-            connections: RefCell::default(),
+            links: RefCell::default(),
             attempt: RefCell::new(Attempt::None),
-            concluded: Notify::new(),
+            waiting: RefCell::default(),
             wanted: Notify::new(),
         })
     }
 
+    /// The instance.
+    pub(super) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
     /// Whether a connection is open.
     pub(super) fn is_ready(&self) -> bool {
-        !self.connections.borrow().is_empty()
+        !self.links.borrow().is_empty()
     }
 
     /// Whether connections are kept open while no call needs one.
@@ -85,47 +84,67 @@ impl Peer {
         self.warm
     }
 
-    /// The open connection that the fewest calls use.
-    pub(super) fn lease_ready(self: &Rc<Self>) -> Option<Lease> {
-        let connections = self.connections.borrow();
-        let connection = connections.iter().min_by_key(|connection| connection.calls.get())?.clone();
-        let more = connections.len() < MAX_CONNECTIONS && connection.is_crowded();
-        drop(connections);
-        if more {
-            // The call does not wait for it, and when it fails there is still this one.
-            let _ = self.open();
-        }
-        connection.calls.set(connection.calls.get() + 1);
-        self.live.call_started();
-        Some(Lease { connection, live: self.live.clone() })
+    /// The open connection that the fewest streams use, if it has room. One whose window a stream keeps shut is as good
+    /// as none while another may be opened.
+    pub(in crate::proxy) fn link(&self) -> Option<Rc<Link>> {
+        let links = self.links.borrow();
+        let with_room = links.iter().filter(|link| link.room() > 0);
+        let link = with_room.min_by_key(|link| link.look(|http2| (http2.is_stuck(), http2.streams())))?;
+        let serves = links.len() >= MAX_CONNECTIONS || !link.look(Connection::is_stuck);
+        serves.then(|| link.clone())
     }
 
-    /// Opens a connection, or waits for the attempt that is under way.
-    pub(super) async fn lease_opened(self: &Rc<Self>) -> Result<Lease, String> {
-        let concluded = self.concluded.notified();
-        self.open()?;
-        concluded.await;
-        self.lease_ready().ok_or_else(|| match &*self.attempt.borrow() {
-            Attempt::Failed { why, .. } => why.clone(),
-            _ => format!("{} closed the connection at once", self.live.address()),
-        })
+    /// Opens one more connection when so many streams use this one that another is of use.
+    pub(super) fn open_if_crowded(self: &Rc<Self>, worker: &Rc<Worker>, link: &Link) {
+        let crowded = link.look(|http2| http2.streams() * 4 >= http2.max_streams().min(MANY_STREAMS) * 3);
+        if crowded {
+            // The call does not wait for it, and when it fails there is still this one.
+            let _ = self.open(worker);
+        }
     }
 
     /// Opens a connection before a call needs it.
-    pub(super) fn open_ahead(self: &Rc<Self>) {
+    pub(super) fn open_ahead(self: &Rc<Self>, worker: &Rc<Worker>) {
         // A failure is the attempt's own to repeat.
-        let _ = self.open();
+        let _ = self.open(worker);
+    }
+
+    /// A call waits for a connection, or for room on one.
+    pub(in crate::proxy) fn wait(&self, call: Token) {
+        self.waiting.borrow_mut().push_back(call);
+    }
+
+    /// A stream has ended: the call that waits longest may have its place.
+    pub(super) fn stream_left(&self, worker: &Rc<Worker>) {
+        let next = self.waiting.borrow_mut().pop_front();
+        if let Some(call) = next {
+            worker.on_call(call, |waiting| waiting.resume(worker, call, self, None));
+        }
+    }
+
+    /// A connection allows more streams than it did.
+    pub(super) fn has_room(&self, worker: &Rc<Worker>) {
+        if self.is_ready() {
+            self.wake_waiting(worker, None);
+        }
     }
 
     /// No new connections; those that are open close after their calls.
-    pub(super) fn close(&self) {
+    pub(super) fn close(&self, worker: &Rc<Worker>) {
         self.closed.set(true);
-        self.connections.borrow_mut().clear();
+        self.links.borrow_mut().drain(..).for_each(|link| link.drain());
         self.wanted.notify_one();
+        self.wake_waiting(worker, Some("it is registered no longer"));
     }
 
-    /// Starts an attempt unless one is under way, or one has failed just now.
-    fn open(self: &Rc<Self>) -> Result<(), String> {
+    /// Starts an attempt unless one is under way, one has failed just now, or there are enough connections.
+    ///
+    /// # Errors
+    /// Why no call should wait for one.
+    pub(super) fn open(self: &Rc<Self>, worker: &Rc<Worker>) -> Result<(), String> {
+        if self.links.borrow().len() >= MAX_CONNECTIONS {
+            return Ok(());
+        }
         let mut attempt = self.attempt.borrow_mut();
         match &*attempt {
             Attempt::UnderWay => return Ok(()),
@@ -133,15 +152,44 @@ impl Peer {
             // Its task pauses until now.
             Attempt::Failed { .. } | Attempt::Pausing if self.warm => self.wanted.notify_one(),
             Attempt::Failed { .. } | Attempt::Pausing | Attempt::None => {
-                drop(tokio::task::spawn_local(self.clone().attempt(0)))
+                drop(tokio::task::spawn_local(self.clone().attempt(worker.clone(), 0)));
             }
         }
         *attempt = Attempt::UnderWay;
         Ok(())
     }
 
+    /// A connection is open.
+    pub(super) fn opened(&self, worker: &Rc<Worker>, link: &Rc<Link>) {
+        self.live.connection_opened();
+        worker.metrics.upstream_connections.inc();
+        if self.closed.get() {
+            link.drain();
+        } else {
+            self.links.borrow_mut().push(link.clone());
+        }
+        self.conclude(worker, Attempt::None);
+    }
+
+    /// Takes a connection that takes no more calls out of use, and opens another where one is kept open.
+    pub(super) fn retire(self: &Rc<Self>, worker: &Rc<Worker>, link: &Rc<Link>, since: Instant) {
+        let before = self.links.borrow().len();
+        self.links.borrow_mut().retain(|open| !Rc::ptr_eq(open, link));
+        let last = self.links.borrow().is_empty() && before > 0;
+        if !last || self.closed.get() || !matches!(*self.attempt.borrow(), Attempt::None) {
+            return;
+        }
+        let waited_for = !self.waiting.borrow().is_empty();
+        if self.warm && since.elapsed() < SHORT_LIFE && !waited_for {
+            self.attempt.replace(Attempt::Pausing);
+            tokio::task::spawn_local(self.clone().attempt(worker.clone(), 1));
+        } else if self.warm || waited_for {
+            self.open_ahead(worker);
+        }
+    }
+
     /// Tries to open a connection, again and again for a warm instance, and drives the one that opens.
-    async fn attempt(self: Rc<Self>, mut failures: u32) {
+    async fn attempt(self: Rc<Self>, worker: Rc<Worker>, mut failures: u32) {
         loop {
             if failures > 0 {
                 if !self.warm {
@@ -150,84 +198,38 @@ impl Peer {
                 let _ = time::timeout(pause(failures), self.wanted.notified()).await;
             }
             if self.closed.get() || (failures > 0 && self.is_ready()) {
-                return self.conclude(Attempt::None);
+                return self.conclude(&worker, Attempt::None);
             }
             self.attempt.replace(Attempt::UnderWay);
-            let opening = connection::open(self.live.address(), self.settings.windows);
-            let why = match time::timeout(self.settings.connect_timeout, opening).await {
-                Ok(Ok((connection, driver))) => return self.opened(connection, driver).await,
-                Ok(Err(error)) => format!("cannot connect to {}: {error}", self.live.address()),
-                Err(_) => format!(
-                    "cannot connect to {}: no HTTP/2 settings within {:?}",
-                    self.live.address(),
-                    self.settings.connect_timeout
-                ),
+            let Err(why) = connection::run(&worker, &self, &self.settings).await else {
+                self.live.connection_closed();
+                worker.metrics.upstream_connections.dec();
+                return;
             };
             tracing::debug!(%why, failures);
-            self.settings.metrics.connect_failures.inc();
+            worker.metrics.connect_failures.inc();
             failures = failures.saturating_add(1);
-            self.conclude(Attempt::Failed { at: Instant::now(), why });
+            self.conclude(&worker, Attempt::Failed { at: Instant::now(), why });
         }
     }
 
-    async fn opened(self: Rc<Self>, connection: Rc<Connection>, driver: connection::Driver) {
-        let (weak, since) = (Rc::downgrade(&connection), Instant::now());
-        if self.closed.get() {
-            return self.conclude(Attempt::None);
-        }
-        self.connections.borrow_mut().push(connection);
-        self.live.connection_opened();
-        self.settings.metrics.upstream_connections.inc();
-        self.conclude(Attempt::None);
-        let ended = driver.run(weak.clone(), || self.retire(weak.as_ptr(), since)).await;
-        tracing::debug!(address = %self.live.address(), ?ended, "connection closed");
-        self.retire(weak.as_ptr(), since);
-        self.live.connection_closed();
-        self.settings.metrics.upstream_connections.dec();
-    }
-
-    /// Takes a connection that takes no more calls out of use, and opens another where one is kept open.
-    fn retire(self: &Rc<Self>, connection: *const Connection, since: Instant) {
-        let before = self.connections.borrow().len();
-        self.connections.borrow_mut().retain(|open| Rc::as_ptr(open) != connection);
-        let last = self.connections.borrow().is_empty() && before > 0;
-        if !last || !self.warm || self.closed.get() || !matches!(*self.attempt.borrow(), Attempt::None) {
-            return;
-        }
-        if since.elapsed() < SHORT_LIFE {
-            self.attempt.replace(Attempt::Pausing);
-            tokio::task::spawn_local(self.clone().attempt(1));
-        } else {
-            self.open_ahead();
-        }
-    }
-
-    fn conclude(&self, attempt: Attempt) {
+    fn conclude(&self, worker: &Rc<Worker>, attempt: Attempt) {
+        let why = match &attempt {
+            Attempt::Failed { why, .. } => Some(why.clone()),
+            _ => None,
+        };
         self.attempt.replace(attempt);
-        self.concluded.notify_waiters();
-    }
-}
-
-impl Lease {
-    /// Starts the call; `None`: the connection takes no more, and nothing was sent.
-    pub(in crate::proxy) fn send(
-        &self,
-        request: Request<()>,
-        ended: bool,
-    ) -> Option<(ResponseFuture, SendStream<Bytes>)> {
-        self.connection.send(request, ended)
+        // Calls that wait for room on a connection go on waiting when another cannot be opened.
+        if why.is_none() || !self.is_ready() {
+            self.wake_waiting(worker, why.as_deref());
+        }
     }
 
-    /// The instance.
-    pub(in crate::proxy) fn live(&self) -> &Arc<Live> {
-        &self.live
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.connection.calls.set(self.connection.calls.get() - 1);
-        self.live.call_ended();
+    fn wake_waiting(&self, worker: &Rc<Worker>, why: Option<&str>) {
+        let waiting = self.waiting.take();
+        for call in waiting {
+            worker.on_call(call, |waiting| waiting.resume(worker, call, self, why));
+        }
     }
 }
 
