@@ -3,6 +3,7 @@
 
 mod cargo;
 mod demo;
+mod interop;
 mod needs;
 mod test;
 
@@ -18,12 +19,15 @@ enum Command {
     Test(test::Options),
     /// Shows calls being routed: three instances, the gateway and its plugins on this machine.
     Demo(demo::Options),
+    /// Runs clients and servers of other makers through the gateway: Python, Node, and Go where it can be had.
+    Interop(interop::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Test(options) => test::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Interop(options) => interop::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

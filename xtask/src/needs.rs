@@ -1,4 +1,5 @@
-//! What a bare machine lacks: the Wasm target and etcd. Added when that is possible, else one sentence says how.
+//! What a bare machine lacks: the Wasm target, etcd, and the tools of other languages. Added when that is possible, else
+//! one sentence says how.
 
 use std::{path::Path, process::Command};
 
@@ -38,19 +39,51 @@ pub(crate) fn etcd() -> Result<()> {
     }
     const MISSING: &str = "etcd is missing: install it (Debian: `apt-get install etcd-server`), put it on PATH, or name \
                            the binary in ETCD";
-    let Some(apt) = apt() else { bail!(MISSING) };
-    say("etcd is missing; installing Debian's package etcd-server");
-    let apt = |arguments: &[&str]| {
-        let (program, before) = apt.split_first().context(MISSING)?;
-        let mut command = Command::new(program);
-        run(command.args(before).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
-    };
-    apt(&["update", "-qq"]).context(MISSING)?;
-    apt(&["install", "-qq", "--yes", "--no-install-recommends", "etcd-server"]).context(MISSING)?;
+    install(&["etcd-server"]).context(MISSING)?;
     if !succeeds("etcd", &["--version"]) {
         bail!(MISSING);
     }
     Ok(())
+}
+
+/// A Python that can make virtual environments.
+pub(crate) fn python() -> Result<()> {
+    let there = || succeeds("python3", &["-c", "import ensurepip, venv"]);
+    if there() {
+        return Ok(());
+    }
+    const MISSING: &str = "python3 or its venv is missing: install it (Debian: `apt-get install python3-venv`)";
+    install(&["python3-venv"]).context(MISSING)?;
+    if !there() {
+        bail!(MISSING);
+    }
+    Ok(())
+}
+
+/// Node and its package manager.
+pub(crate) fn node() -> Result<()> {
+    let there = || succeeds("node", &["--version"]) && succeeds("npm", &["--version"]);
+    if there() {
+        return Ok(());
+    }
+    const MISSING: &str = "node or npm is missing: install them (Debian: `apt-get install nodejs npm`)";
+    install(&["nodejs", "npm"]).context(MISSING)?;
+    if !there() {
+        bail!(MISSING);
+    }
+    Ok(())
+}
+
+/// Debian's packages of these names.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let (program, before) = apt().and_then(<[_]>::split_first).context("there is no apt-get, or no right to use it")?;
+    say(&format!("installing Debian's packages: {}", packages.join(" ")));
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new(program);
+        run(command.args(before).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    apt(&["update", "-qq"])?;
+    apt(&[&["install", "-qq", "--yes", "--no-install-recommends"], packages].concat())
 }
 
 /// How to run apt-get with the right to install; `None`: there is no way.
