@@ -2,6 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -37,27 +38,34 @@ const BACKLOG: i32 = 1024;
 /// What workers get to end their calls once the drain is over.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Runs the gateway until it is told to end.
+/// Runs the gateway until it is told to end. `program` is what compiles plugins as a child: this program, or nothing.
 ///
 /// # Errors
 /// When it cannot start: a listener that cannot be bound, a plugin that cannot be loaded.
-pub fn run(config: &Config) -> anyhow::Result<()> {
+pub fn run(config: &Config, program: Option<PathBuf>) -> anyhow::Result<()> {
     // First what fails most often and takes no time.
     let data = bind("listen", config.listen.address)?;
     let admin = bind("admin", config.admin.address)?;
     let mut config = config.clone();
     // Port 0 lets the system choose; an entry that names the chosen one is still this gateway.
     config.listen.address = data.local_addr()?;
+    let host = host(&config, program)?;
     let runtime = LocalRuntime::new().context("the control thread has no runtime")?;
-    let served = runtime.block_on(serve(&config, data, admin));
+    let served = runtime.block_on(serve(&config, host, data, admin));
     // A worker that cannot end must not keep the process.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(config: &Config, data: TcpListener, admin: TcpListener) -> anyhow::Result<()> {
+/// The plugin host; the folder of compiled code is only touched when there is something to compile.
+fn host(config: &Config, program: Option<PathBuf>) -> anyhow::Result<Host> {
+    let compiles = config.plugins.iter().any(|plugin| plugin.path.is_some());
+    let kept = config.code_cache.folder.as_deref().filter(|_| compiles);
+    Host::with_compiler(kept, program).context("the plugin host cannot start")
+}
+
+async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListener) -> anyhow::Result<()> {
     let signals = Signals::new()?;
-    let host = Host::new().context("the plugin host cannot start")?;
     // Every worker has a sandbox of its own, and one is spare.
     let sandboxes = config.listen.workers + 1;
     let plugins = plugin_files::load_all(&host, &config.plugins, sandboxes)?;

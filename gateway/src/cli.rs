@@ -6,6 +6,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 mod check;
+mod compile;
 mod output;
 mod run;
 
@@ -57,6 +58,12 @@ enum Command {
     Run(Configured),
     /// Reads the configuration, loads the plugins, and says what would run. Serves nothing.
     Check(Configured),
+    /// Compiles a plugin for the gateway that runs this as its child.
+    #[command(hide = true)]
+    Compile {
+        /// The folder of compiled code.
+        folder: PathBuf,
+    },
 }
 
 /// Of commands that read the configuration.
@@ -76,14 +83,16 @@ impl Arguments {
         Ok(Self::try_parse()?)
     }
 
-    /// Does what the command line says.
+    /// Does what the command line says. `program` is the one that read it, to be run again with other arguments; without
+    /// it nothing is run.
     ///
     /// # Errors
     /// Says what failed and what to do.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self, program: Option<PathBuf>) -> anyhow::Result<()> {
         match self.command {
-            Command::Run(Configured { config }) => run::run(&config),
-            Command::Check(Configured { config }) => check::check(&config),
+            Command::Run(Configured { config }) => run::run(&config, program),
+            Command::Check(Configured { config }) => check::check(&config, program),
+            Command::Compile { folder } => compile::compile(&folder),
         }
     }
 }
@@ -118,6 +127,7 @@ mod tests {
     fn the_configuration_has_a_name_by_default() {
         let path = |line: &[&str]| match Arguments::try_parse_from(line).expect("a command line").command {
             Command::Run(Configured { config }) | Command::Check(Configured { config }) => config,
+            Command::Compile { folder } => folder,
         };
         assert_eq!(path(&["symgate", "run"]), PathBuf::from("symgate.toml"));
         assert_eq!(path(&["symgate", "check", "--config", "a.toml"]), PathBuf::from("a.toml"));
@@ -136,7 +146,7 @@ mod tests {
     #[test]
     fn a_configuration_that_is_not_there_fails_with_its_name() {
         let arguments = Arguments::try_parse_from(["symgate", "check", "-c", "no/such.toml"]).expect("a command line");
-        let error = arguments.run().expect_err("there is none");
+        let error = arguments.run(None).expect_err("there is none");
         assert!(format!("{error:#}").starts_with("no/such.toml: cannot be read"), "{error:#}");
     }
 }

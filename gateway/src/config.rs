@@ -37,6 +37,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[log]`
     pub log: Log,
+    /// `[code_cache]`
+    pub code_cache: CodeCache,
     /// `[[registry]]`
     pub registries: Vec<Registry>,
     /// Every service that a route names, with what `[[service]]` says of it.
@@ -77,7 +79,7 @@ impl Config {
         let mut document = toml::de::DeTable::parse(text).map_err(|error| vec![error.into()])?;
         environment::expand(document.get_mut(), variable)?;
         let raw = raw::File::deserialize(toml::Deserializer::from(document)).map_err(|error| vec![error.into()])?;
-        resolve::config(raw, base_dir)
+        resolve::config(raw, base_dir, variable)
     }
 }
 
@@ -151,6 +153,13 @@ pub struct Log {
     pub filter: String,
     /// How a line looks.
     pub format: LogFormat,
+}
+
+/// What outlives the process of compiled plugins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeCache {
+    /// Where it is; `None`: nowhere.
+    pub folder: Option<PathBuf>,
 }
 
 /// Where registrations come from.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use symgate::cli;
+use symgate::{cli, plugin};
 
 /// A call makes and drops a few dozen small values; the C library's allocator costs a tenth more CPU per call.
 /// Without transparent huge pages (`no_thp`): each thread's few small values would take 2 MiB of them.
@@ -17,5 +17,5 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
-    cli::Arguments::read()?.run()
+    cli::Arguments::read()?.run(plugin::this_program())
 }

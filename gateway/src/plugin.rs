@@ -1,7 +1,10 @@
 //! The plugin host: makes policies from Wasm files and from the built-ins, and asks them within limits. Knows no
 //! routes, no registry and no sockets.
 
+mod apart;
+mod cache;
 mod compile;
+mod compiler;
 mod engine;
 mod limits;
 mod lines;
@@ -13,6 +16,7 @@ mod wit;
 mod worker;
 
 use std::{
+    path::{Path, PathBuf},
     sync::{Arc, Weak},
     time::{Duration, SystemTime},
 };
@@ -22,8 +26,11 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use symgate_sdk::{Call, extract, select};
 
-pub use self::worker::Sandboxes;
-use self::{engine::Ticker, native::Native, sandbox::Inside, wasm::Wasm};
+pub use self::{
+    apart::{compile_apart, this_program},
+    worker::Sandboxes,
+};
+use self::{cache::CodeCache, compiler::Compiler, engine::Ticker, native::Native, sandbox::Inside, wasm::Wasm};
 use crate::config;
 
 /// Makes plugins; holds the Wasm engine. Loading blocks for the time of a compilation: call it off the workers.
@@ -31,6 +38,7 @@ use crate::config;
 pub struct Host {
     engine: wasmtime::Engine,
     imports: Arc<wasmtime::component::Linker<Inside>>,
+    compiler: Arc<Compiler>,
     /// Runs while there is a Wasm plugin.
     ticker: Arc<Mutex<Weak<Ticker>>>,
 }
@@ -115,16 +123,33 @@ pub fn version(plugin: &config::Plugin, bytes: &[u8]) -> String {
 }
 
 impl Host {
-    /// Starts the engine. The thread that interrupts its plugins comes with the first Wasm plugin and ends with the
-    /// last.
+    /// Starts the engine, which compiles in this process and keeps nothing. The thread that interrupts its plugins comes
+    /// with the first Wasm plugin and ends with the last.
     ///
     /// # Errors
     /// When the machine does not let it.
     pub fn new() -> Result<Self, Rejected> {
+        Self::with_compiler(None, None)
+    }
+
+    /// As [`Host::new`], but keeps compiled code in the folder `kept`, and compiles in a child process: in `program`,
+    /// which is [`this_program`] when that knows the command for it. The log says why a folder is not used.
+    ///
+    /// # Errors
+    /// As [`Host::new`].
+    pub fn with_compiler(kept: Option<&Path>, program: Option<PathBuf>) -> Result<Self, Rejected> {
+        let cache = kept.and_then(|folder| match CodeCache::open(folder) {
+            Ok(cache) => Some(cache),
+            Err(reason) => {
+                tracing::warn!(reason, "compiled plugins are not kept, and the gateway compiles them itself");
+                None
+            }
+        });
         let unable = |error: wasmtime::Error| Rejected(format!("the Wasm engine does not start: {error:#}"));
-        let engine = engine::engine().map_err(unable)?;
+        let engine = engine::engine(cache.as_ref().map(|cache| cache.cache().clone())).map_err(unable)?;
         let imports = Arc::new(sandbox::imports(&engine).map_err(unable)?);
-        Ok(Self { engine, imports, ticker: Arc::default() })
+        let compiler = Arc::new(Compiler::new(cache, program));
+        Ok(Self { engine, imports, compiler, ticker: Arc::default() })
     }
 
     /// A plugin from the bytes of its file: a core module that carries the contract, or a component. Compiles,

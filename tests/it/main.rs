@@ -12,6 +12,8 @@ mod back_pressure;
 mod bad_calls;
 mod bad_config;
 mod calls;
+mod code_cache;
+mod conformance;
 mod contract;
 mod decisions;
 mod drain;

@@ -7,6 +7,7 @@ mod log;
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     process::{Child, ExitStatus},
     time::Duration,
 };
@@ -14,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy, rt::TokioExecutor};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -75,7 +77,7 @@ impl Gateway {
     }
 
     /// Its configuration file.
-    pub fn config_path(&self) -> std::path::PathBuf {
+    pub fn config_path(&self) -> PathBuf {
         self.folder.path().join("symgate.toml")
     }
 
@@ -155,6 +157,16 @@ impl Gateway {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS in /proc");
         let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
         kib * 1024
+    }
+
+    /// Kills the processes that compile for it; how many.
+    pub fn kill_compilers(&self) -> usize {
+        binary::signal_compilers(&self.child, Signal::KILL).len()
+    }
+
+    /// Makes the processes that compile for it stand still; their folders in /proc.
+    pub fn stop_compilers(&self) -> Vec<PathBuf> {
+        binary::signal_compilers(&self.child, Signal::STOP)
     }
 
     /// Asks it to end, as a service manager does.

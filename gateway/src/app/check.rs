@@ -1,12 +1,14 @@
 //! Says what a configuration would run, without listening anywhere.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, bail};
 use tokio::runtime::LocalRuntime;
 
 use crate::{
     config::{Config, Route},
     control::{plugin_files, survey},
-    plugin::{Host, Plugin},
+    plugin::Plugin,
     snapshot::Service,
 };
 
@@ -14,8 +16,8 @@ use crate::{
 ///
 /// # Errors
 /// When it could not run: a plugin that cannot be loaded, a registry that cannot be heard.
-pub fn check(config: &Config) -> anyhow::Result<Vec<String>> {
-    let host = Host::new().context("the plugin host cannot start")?;
+pub fn check(config: &Config, program: Option<PathBuf>) -> anyhow::Result<Vec<String>> {
+    let host = super::host(config, program)?;
     let plugins = plugin_files::load_all(&host, &config.plugins, 1)?;
     let mut lines: Vec<_> = plugins.iter().map(|plugin| plugin_line(plugin)).collect();
     let runtime = LocalRuntime::new().context("no runtime to ask the registries with")?;

@@ -1,8 +1,13 @@
 //! Every default, once. `symgate.example.toml` shows them all and is tested against this file.
 
-use std::{net::Ipv4Addr, path::Path, thread, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
-use super::{Admin, Builtin, Limits, Listen, Log, LogFormat, Registry, Source, Upstream};
+use super::{Admin, Builtin, Limits, Listen, Log, LogFormat, Registry, Source, Upstream, environment::Lookup};
 
 const KIB: u32 = 1024;
 const MIB: u32 = 1024 * KIB;
@@ -13,6 +18,20 @@ pub(super) const SELECT: Builtin = Builtin::LeastLoaded;
 /// The registry when the configuration names none: a file beside it.
 pub(super) fn registry(base: &Path) -> Registry {
     Registry { name: "main".into(), prefix: String::new(), source: Source::File(base.join("instances.toml")) }
+}
+
+/// Where compiled plugins are kept: what a service manager made for it, else the user's cache. None without either.
+pub(super) fn code_cache(variable: Lookup<'_>) -> Option<PathBuf> {
+    let folder = |name: &str| {
+        let value = variable(name)?;
+        // systemd lists them all; the first is as good as any.
+        let first = value.split(':').next().map(PathBuf::from)?;
+        first.is_absolute().then_some(first)
+    };
+    // In a folder below, because a service manager may have made a link.
+    let of_service = folder("CACHE_DIRECTORY").map(|cache| cache.join("compiled"));
+    let of_user = || folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+    of_service.or_else(|| of_user().map(|cache| cache.join("symgate")))
 }
 
 pub(super) const fn etcd_timeout() -> Duration {

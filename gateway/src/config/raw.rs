@@ -23,6 +23,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) log: Log,
     #[serde(default)]
+    pub(super) code_cache: CodeCache,
+    #[serde(default)]
     pub(super) registry: Vec<Registry>,
     #[serde(default)]
     pub(super) service: Vec<Service>,
@@ -30,6 +32,15 @@ pub(super) struct File {
     pub(super) plugin: Vec<Plugin>,
     #[serde(default)]
     pub(super) route: Vec<Route>,
+}
+
+/// `[code_cache]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CodeCache {
+    /// `Some(None)`: nothing is kept.
+    #[serde(default, deserialize_with = "units::folder")]
+    pub(super) folder: Option<Option<PathBuf>>,
 }
 
 /// `[[registry]]`

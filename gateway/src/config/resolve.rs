@@ -9,7 +9,7 @@ use self::{
     policies::{Kind, Policies},
     services::Services,
 };
-use super::{Admin, Config, Listen, OnFailure, Route, error::Mistake, raw};
+use super::{Admin, CodeCache, Config, Listen, OnFailure, Route, defaults, environment::Lookup, error::Mistake, raw};
 use crate::routing::{Condition, PathMatch};
 
 mod policies;
@@ -17,7 +17,7 @@ mod registries;
 mod services;
 
 /// The valid configuration.
-pub(super) fn config(raw: raw::File, base: &Path) -> Result<Config, Vec<Mistake>> {
+pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Result<Config, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
     let (listen, admin) = listeners(raw.listen, raw.admin, &mut mistakes);
     let registries = registries::registries(raw.registry, base, &mut mistakes);
@@ -37,7 +37,12 @@ pub(super) fn config(raw: raw::File, base: &Path) -> Result<Config, Vec<Mistake>
     }
     let services = services.finish(&mut mistakes);
     let (upstream, log, plugins) = (raw.upstream, raw.log, policies.finish());
-    mistakes.or(Config { listen, upstream, admin, log, registries, services, plugins, routes })
+    let folder = match raw.code_cache.folder {
+        Some(named) => named.map(|folder| base.join(folder)),
+        None => defaults::code_cache(variable),
+    };
+    let code_cache = CodeCache { folder };
+    mistakes.or(Config { listen, upstream, admin, log, code_cache, registries, services, plugins, routes })
 }
 
 /// The mistakes found so far.

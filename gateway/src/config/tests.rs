@@ -99,6 +99,28 @@ fn a_plugin_goes_before_the_built_in_of_its_name() {
 }
 
 #[test]
+fn compiled_plugins_are_kept_where_the_environment_says_when_the_file_does_not() {
+    let check = |folder: &str, variables: &[(&str, &str)], expected: Option<&str>| {
+        let text = if folder.is_empty() { String::new() } else { format!("[code_cache]\nfolder = {folder}\n") };
+        let variable =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let config = Config::parse_with(&format!("{text}{MINIMAL}"), Path::new("/etc/symgate"), &variable);
+        let found = config.unwrap_or_else(|mistakes| panic!("{mistakes:?}")).code_cache.folder;
+        assert_eq!(found.as_deref(), expected.map(Path::new), "{folder:?} with {variables:?}");
+    };
+    let (home, xdg) = (("HOME", "/home/gate"), ("XDG_CACHE_HOME", "/var/tmp/gate"));
+    let service = ("CACHE_DIRECTORY", "/var/cache/gate:/var/cache/other");
+    check("", &[], None);
+    check("", &[home], Some("/home/gate/.cache/symgate"));
+    check("", &[home, xdg], Some("/var/tmp/gate/symgate"));
+    check("", &[home, xdg, service], Some("/var/cache/gate/compiled"));
+    check("", &[home, ("XDG_CACHE_HOME", "relative")], Some("/home/gate/.cache/symgate"));
+    check("'code'", &[home, xdg, service], Some("/etc/symgate/code"));
+    check("'/code'", &[home], Some("/code"));
+    check("false", &[home, service], None);
+}
+
+#[test]
 fn an_unreadable_file_is_named() {
     let error = Config::read(Path::new("no/such.toml")).expect_err("there is none");
     let text = error.to_string();
@@ -121,12 +143,13 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn the_example_shows_every_key() {
-    let sections: [(&str, &str); 11] = [
+    let sections: [(&str, &str); 12] = [
         ("", ""),
         ("[listen]", "[listen]"),
         ("[upstream]", "[upstream]"),
         ("[admin]", "[admin]"),
         ("[log]", "[log]"),
+        ("[code_cache]", "[code_cache]"),
         ("[[registry]]", "[[registry]]"),
         ("[[registry]]", "[[registry]]\nname = 'x'\n[registry.etcd]"),
         ("[[service]]", "[[service]]"),

@@ -1,7 +1,7 @@
 //! Single values of the file: durations, sizes, counts, addresses. Each says what it expects when it is given anything
 //! else; where in the file that is, is added by the TOML reader.
 
-use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
@@ -115,6 +115,22 @@ pub(super) fn metadata<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String
 pub(super) fn no_symbol<'de, D: Deserializer<'de>>(from: D) -> Result<NoSymbol, D::Error> {
     let wrong = "this is \"reject\", \"any\", or the symbol that such calls belong to, as { symbol = \"BTC_USDT\" }";
     NoSymbol::deserialize(from).map_err(|_serde| custom(wrong))
+}
+
+/// A folder, or `false` for none.
+pub(super) fn folder<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<PathBuf>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Folder {
+        Is(bool),
+        At(PathBuf),
+        Other(IgnoredAny),
+    }
+    match Folder::deserialize(from)? {
+        Folder::Is(false) => Ok(Some(None)),
+        Folder::At(path) if !path.as_os_str().is_empty() => Ok(Some(Some(path))),
+        _ => Err(custom("no folder; write its path, or false to keep nothing")),
+    }
 }
 
 /// The name of a gRPC status code that the gateway may answer with.

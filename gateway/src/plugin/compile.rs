@@ -1,7 +1,10 @@
 //! From the bytes of a file to a compiled component that speaks this gateway's version of the contract. Runs nothing
 //! of it.
 
-use std::panic::{self, AssertUnwindSafe};
+use std::{
+    borrow::Cow,
+    panic::{self, AssertUnwindSafe},
+};
 
 use wasmtime::{Engine, Module, component::Component};
 use wit_component::ComponentEncoder;
@@ -28,23 +31,33 @@ pub(super) struct Compiled {
     pub(super) selects: bool,
 }
 
-/// Compiles a core module that carries the contract, or a component.
+/// Compiles a core module that carries the contract, or a component, and checks it against the contract.
 pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Compiled, Rejected> {
+    let (_, component) = component(engine, bytes)?;
+    check(engine, component)
+}
+
+/// Compiles a core module that carries the contract, or a component; with the component's bytes.
+pub(super) fn component<'a>(engine: &Engine, bytes: &'a [u8]) -> Result<(Cow<'a, [u8]>, Component), Rejected> {
     // Encoder and compiler are large programs that read outside input: a slip of theirs refuses the file, no more.
-    panic::catch_unwind(AssertUnwindSafe(|| compile_unguarded(engine, bytes)))
+    panic::catch_unwind(AssertUnwindSafe(|| component_unguarded(engine, bytes)))
         .unwrap_or_else(|_panic| Err(Rejected("the compiler panicked over it; the log says where".into())))
 }
 
-fn compile_unguarded(engine: &Engine, bytes: &[u8]) -> Result<Compiled, Rejected> {
-    let component = if bytes.starts_with(CORE_MODULE) {
-        Component::new(engine, encode(engine, bytes)?)
+fn component_unguarded<'a>(engine: &Engine, bytes: &'a [u8]) -> Result<(Cow<'a, [u8]>, Component), Rejected> {
+    let bytes = if bytes.starts_with(CORE_MODULE) {
+        encode(engine, bytes)?.into()
     } else if bytes.starts_with(COMPONENT) {
-        Component::new(engine, bytes)
+        bytes.into()
     } else {
         return Err(Rejected(format!("not a WebAssembly file: {}", describe(bytes))));
     };
-    let component = component.map_err(|error| Rejected(format!("it does not compile: {error:#}")))?;
+    let component =
+        Component::new(engine, &bytes).map_err(|error| Rejected(format!("it does not compile: {error:#}")))?;
+    Ok((bytes, component))
+}
 
+fn check(engine: &Engine, component: Component) -> Result<Compiled, Rejected> {
     let ty = component.component_type();
     for (name, _) in ty.imports(engine) {
         check_import(name)?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::process::{Resource, getrlimit};
-use wasmtime::{Config, Engine};
+use wasmtime::{Cache, Config, Engine};
 
 /// How often a running call is interrupted to look at its limit. An endless call ends two of these after its limit at
 /// the latest; a shorter tick costs every call of a busy worker more than it is worth.
@@ -31,8 +31,8 @@ const SMALL: Room = Room { memory: 16 << 20, guard: 64 << 10 };
 const STACK: usize = 512 << 10;
 
 /// An engine with everything off that a plugin has no use for. Compiling uses rayon's global threads, one per core,
-/// which start with the first compilation and sleep between them.
-pub(super) fn engine() -> wasmtime::Result<Engine> {
+/// which start with the first compilation that `cache` has nothing for, and sleep between them.
+pub(super) fn engine(cache: Option<Cache>) -> wasmtime::Result<Engine> {
     let Room { memory, guard } = room();
     let mut config = Config::new();
     config
@@ -41,11 +41,13 @@ pub(super) fn engine() -> wasmtime::Result<Engine> {
         .memory_reservation_for_growth(0)
         .memory_guard_size(guard)
         .max_wasm_stack(STACK)
-        .wasm_memory64(false);
+        .wasm_memory64(false)
+        .cache(cache);
     Engine::new(&config)
 }
 
-/// As much as the process may take.
+/// As much as the process may take. The child that compiles must find the same, or its code would be another engine's:
+/// it bounds its data, not its addresses.
 fn room() -> Room {
     if getrlimit(Resource::As).current.is_some() { SMALL } else { WHOLE }
 }

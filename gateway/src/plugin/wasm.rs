@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use symgate_sdk::{Call, extract::Need, select::Candidates};
 
 use super::{
-    Failure, Host, Inputs, Question, Rejected, compile,
+    Failure, Host, Inputs, Question, Rejected,
     engine::Ticker,
     lines::Lines,
     sandbox::{Blueprint, Sandbox},
@@ -37,7 +37,7 @@ impl Wasm {
         sandboxes: usize,
     ) -> Result<(Self, Inputs), Rejected> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
-        let compiled = compile::compile(&host.engine, bytes)?;
+        let compiled = host.compiler.compile(&host.engine, &plugin.name, bytes)?;
         let blueprint = Blueprint::new(&host.imports, &compiled, plugin, lines)?;
         let ticker = host.ticker()?;
         let mut trial = blueprint.sandbox()?;
