@@ -17,6 +17,7 @@ pub mod instance;
 pub mod load;
 pub mod raw;
 pub mod registry_file;
+pub mod rounds;
 pub mod stamp;
 pub mod wasm;
 
