@@ -1,6 +1,7 @@
 //! `cargo xtask`: the repository's own commands, which work on a fresh clone with nothing but a Rust toolchain. Light to
 //! build on purpose: what needs the gateway's dependencies is a program of its own that is built and run from here.
 
+mod bench;
 mod cargo;
 mod demo;
 mod interop;
@@ -19,6 +20,8 @@ enum Command {
     Test(test::Options),
     /// Shows calls being routed: three instances, the gateway and its plugins on this machine.
     Demo(demo::Options),
+    /// Measures what a call costs, beside the proxies that are installed: CPU, latency and memory, as paired ratios.
+    Bench(bench::Options),
     /// Runs clients and servers of other makers through the gateway: Python, Node, and Go where it can be had.
     Interop(interop::Options),
 }
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Test(options) => test::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Interop(options) => interop::run(&options),
     };
     match outcome {
