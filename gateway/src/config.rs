@@ -12,16 +12,24 @@ use std::{
 
 use serde::Deserialize;
 
-pub use self::error::ConfigError;
-use crate::routing::{Condition, KeyTemplate, Layout, PathMatch};
+pub use self::{
+    error::ConfigError,
+    listen::Listen,
+    route::{NoSymbol, OnFailure, Route},
+    upstream::Upstream,
+};
+use crate::routing::{KeyTemplate, Layout};
 pub use crate::telemetry::Format as LogFormat;
 
 mod defaults;
 mod environment;
 mod error;
+mod listen;
 mod raw;
 mod resolve;
+mod route;
 mod units;
+mod upstream;
 
 #[cfg(test)]
 mod tests;
@@ -81,58 +89,6 @@ impl Config {
         let raw = raw::File::deserialize(toml::Deserializer::from(document)).map_err(|error| vec![error.into()])?;
         resolve::config(raw, base_dir, variable)
     }
-}
-
-/// The listener that clients connect to.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Listen {
-    /// Where to listen.
-    #[serde(deserialize_with = "units::listen_address")]
-    pub address: SocketAddr,
-    /// Data-plane threads.
-    #[serde(deserialize_with = "units::count")]
-    pub workers: usize,
-    /// Open client connections; more wait in the kernel's queue.
-    #[serde(deserialize_with = "units::count")]
-    pub max_connections: usize,
-    /// Streams that one client connection may have open.
-    #[serde(deserialize_with = "units::count")]
-    pub max_concurrent_streams: u32,
-    /// Streams that one client may reset, and streams over its limit that it may open, each second; ten times that at
-    /// once. Above it the connection ends with `ENHANCE_YOUR_CALM`.
-    #[serde(deserialize_with = "units::count")]
-    pub max_resets_per_second: u32,
-    /// Frames that carry nothing of a call (PING, SETTINGS, empty DATA, PRIORITY, WINDOW_UPDATE, each counted apart) that
-    /// one peer may send each second; ten times that at once. Above it the connection ends with `ENHANCE_YOUR_CALM`.
-    #[serde(deserialize_with = "units::count")]
-    pub max_control_frames_per_second: u32,
-    /// Bytes of header list that a client may send (RFC 9113 section 6.5.2).
-    #[serde(deserialize_with = "units::size")]
-    pub max_header_bytes: u32,
-    /// Receive window of one stream in bytes.
-    #[serde(deserialize_with = "units::window")]
-    pub stream_window: u32,
-    /// Receive window of one connection in bytes.
-    #[serde(deserialize_with = "units::window")]
-    pub connection_window: u32,
-    /// Bytes of replies that may wait for one client connection to be read. A call whose reply does not fit any more ends.
-    #[serde(deserialize_with = "units::size")]
-    pub max_unread: usize,
-    /// How long calls may go on after SIGTERM.
-    #[serde(deserialize_with = "units::duration")]
-    pub drain_timeout: Duration,
-}
-
-/// Connections to instances.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Upstream {
-    /// How long opening a connection may take.
-    #[serde(deserialize_with = "units::timeout")]
-    pub connect_timeout: Duration,
-    /// Connections that one worker keeps ready; instances beyond it are connected on first use.
-    pub warm_connections: usize,
 }
 
 /// The listener for operators.
@@ -269,57 +225,4 @@ pub struct Limits {
     /// Bytes of linear memory.
     #[serde(deserialize_with = "units::size")]
     pub memory: usize,
-}
-
-/// Where calls go and who decides.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Route {
-    /// Its place in [`Config::routes`].
-    pub index: usize,
-    /// The text of `match`: the route's name in logs and metrics.
-    pub name: String,
-    /// The paths it is about.
-    pub path: PathMatch,
-    /// What else a call must carry.
-    pub condition: Condition,
-    /// The place of the service.
-    pub service: usize,
-    /// The place of the extractor; `None`: the service is not split by symbol.
-    pub extract: Option<usize>,
-    /// The place of the selector.
-    pub select: usize,
-    /// What happens to a call that carries no symbol.
-    pub no_symbol: NoSymbol,
-    /// The gRPC status code for a symbol that was never registered.
-    pub unknown_symbol: u8,
-    /// What happens when a plugin fails.
-    pub on_failure: OnFailure,
-    /// Bytes of first message that a plugin may ask for.
-    pub max_first_message: usize,
-    /// Whether replies carry `symgate-instance`.
-    pub reply_instance: bool,
-}
-
-/// What happens to a call that carries no symbol.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NoSymbol {
-    /// `INVALID_ARGUMENT`.
-    #[default]
-    Reject,
-    /// Any instance of the service answers.
-    Any,
-    /// It belongs to this symbol.
-    Symbol(String),
-}
-
-/// What happens when a plugin fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFailure {
-    /// `INTERNAL`.
-    #[default]
-    Reject,
-    /// The plugin's built-in decides.
-    Builtin,
 }

@@ -24,6 +24,7 @@ pub struct Builder {
     plugins: Vec<Plugin>,
     routes: Vec<Route>,
     listen: Table,
+    upstream: Table,
     admin: Table,
     more: String,
 }
@@ -129,6 +130,12 @@ impl Builder {
         self
     }
 
+    /// A key of `[upstream]`.
+    pub fn upstream(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.upstream.insert(key.into(), value.into());
+        self
+    }
+
     /// A key of `[admin]`.
     pub fn admin(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.admin.insert(key.into(), value.into());
@@ -170,6 +177,7 @@ impl Builder {
         let defaults = [("address", Value::from("127.0.0.1:0"))];
         let mut config = Table::new();
         config.insert("listen".into(), with_defaults(self.listen, &defaults));
+        config.insert("upstream".into(), self.upstream.into());
         config.insert("admin".into(), with_defaults(self.admin, &defaults));
         config.insert("log".into(), with_defaults(Table::new(), &[("format", "json".into())]));
         let mut registry = Table::from_iter([("name".to_owned(), "main".into())]);

@@ -1,0 +1,58 @@
+//! `[[route]]`: where calls go and who decides.
+
+use serde::Deserialize;
+
+use crate::routing::{Condition, PathMatch};
+
+/// Where calls go and who decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Its place in [`Config::routes`].
+    pub index: usize,
+    /// The text of `match`: the route's name in logs and metrics.
+    pub name: String,
+    /// The paths it is about.
+    pub path: PathMatch,
+    /// What else a call must carry.
+    pub condition: Condition,
+    /// The place of the service.
+    pub service: usize,
+    /// The place of the extractor; `None`: the service is not split by symbol.
+    pub extract: Option<usize>,
+    /// The place of the selector.
+    pub select: usize,
+    /// What happens to a call that carries no symbol.
+    pub no_symbol: NoSymbol,
+    /// The gRPC status code for a symbol that was never registered.
+    pub unknown_symbol: u8,
+    /// What happens when a plugin fails.
+    pub on_failure: OnFailure,
+    /// Bytes of first message that a plugin may ask for.
+    pub max_first_message: usize,
+    /// Whether replies carry `symgate-instance`.
+    pub reply_instance: bool,
+}
+
+/// What happens to a call that carries no symbol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoSymbol {
+    /// `INVALID_ARGUMENT`.
+    #[default]
+    Reject,
+    /// Any instance of the service answers.
+    Any,
+    /// It belongs to this symbol.
+    Symbol(String),
+}
+
+/// What happens when a plugin fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// `INTERNAL`.
+    #[default]
+    Reject,
+    /// The plugin's built-in decides.
+    Builtin,
+}
