@@ -162,6 +162,8 @@ pub struct Service {
     pub key: Option<KeyTemplate>,
     /// Whether an address may own one symbol only.
     pub exclusive: bool,
+    /// Whether streams end when their symbol has another owner.
+    pub end_streams: bool,
 }
 
 /// A policy that routes may use.

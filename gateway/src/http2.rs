@@ -22,7 +22,7 @@ mod window;
 pub use self::{
     code::{Code, Fault},
     connection::{Connection, Limits},
-    event::{Event, Reset},
+    event::{Event, Forsaken, Reset},
     fields::{Field, Fields},
     floods::Rates,
     message::Request,

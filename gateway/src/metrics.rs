@@ -32,8 +32,12 @@ pub struct Metrics {
     stream_errors: Family<PeerLabels, Counter>,
     /// Calls under way.
     pub calls_in_flight: Gauge,
-    /// Attempts repeated on another instance because the call was never sent.
+    limited: Family<RouteLabels, Gauge>,
+    waiting: Family<RouteLabels, Gauge>,
+    /// Attempts repeated, on another instance or after a wait.
     pub retries: Counter,
+    /// Calls of idempotent methods that were sent again though an instance may have seen them.
+    pub repeats: Counter,
     loads: Family<LoadLabels, Counter>,
     registry_events: Family<EventLabels, Counter>,
     revision: Family<ServiceLabels, Gauge<i64, AtomicI64>>,
@@ -50,7 +54,12 @@ pub struct RouteMetrics {
     ok: Counter,
     seconds: Histogram,
     calls: Family<CallLabels, Counter>,
+    limited: Gauge,
+    waiting: Gauge,
 }
+
+/// Counts a call that waits until it is dropped.
+pub struct Waits(Gauge);
 
 /// What one plugin counts.
 #[derive(Clone)]
@@ -173,7 +182,10 @@ impl Metrics {
             connection_errors: Family::default(),
             stream_errors: Family::default(),
             calls_in_flight: Gauge::default(),
+            limited: Family::default(),
+            waiting: Family::default(),
             retries: Counter::default(),
+            repeats: Counter::default(),
             loads: Family::default(),
             registry_events: Family::default(),
             revision: Family::default(),
@@ -206,7 +218,12 @@ impl Metrics {
         let unit = Unit::Bytes;
         registry.register_with_unit("queued", "Messages that wait for a reader", unit, self.queued_bytes.clone());
         registry.register("calls_in_flight", "Calls under way", self.calls_in_flight.clone());
-        registry.register("retries", "Attempts repeated on another instance", self.retries.clone());
+        let help = "Calls under way on routes with max_in_flight";
+        registry.register("route_calls_in_flight", help, self.limited.clone());
+        registry.register("calls_waiting", "Calls that wait for an instance of their symbol", self.waiting.clone());
+        registry.register("retries", "Attempts repeated", self.retries.clone());
+        let help = "Calls of idempotent methods sent again though an instance may have seen them";
+        registry.register("repeats", help, self.repeats.clone());
     }
 
     fn register_control(&self, registry: &mut Registry) {
@@ -237,6 +254,8 @@ impl Metrics {
             ok: self.calls.get_or_create_owned(&ok),
             seconds: self.seconds.get_or_create_owned(&labels),
             calls: self.calls.clone(),
+            limited: self.limited.get_or_create_owned(&labels),
+            waiting: self.waiting.get_or_create_owned(&labels),
         }
     }
 
@@ -311,6 +330,32 @@ impl Default for Metrics {
 }
 
 impl RouteMetrics {
+    /// The service that the route leads to.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// Counts one more call under way unless there are as many as may be.
+    pub fn enter(&self, limit: u32) -> bool {
+        let may = self.limited.inc() < i64::from(limit);
+        if !may {
+            self.limited.dec();
+        }
+        may
+    }
+
+    /// One that was counted has ended.
+    pub fn leave(&self) {
+        self.limited.dec();
+    }
+
+    /// Counts one more call that waits unless there are as many as may be.
+    pub fn wait(&self, limit: u32) -> Option<Waits> {
+        let before = self.waiting.inc();
+        let waits = Waits(self.waiting.clone());
+        (before < i64::from(limit)).then_some(waits)
+    }
+
     /// A call ended for its caller with this gRPC status after this many seconds. `reason` is that of an error that
     /// the gateway made, else empty.
     pub fn ended(&self, status: u8, reason: &'static str, seconds: f64) {
@@ -322,6 +367,12 @@ impl RouteMetrics {
         let status = STATUS.get(usize::from(status)).copied().unwrap_or("UNKNOWN");
         let labels = CallLabels { route: self.route.clone(), service: self.service.clone(), status, reason };
         self.calls.get_or_create(&labels).inc();
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

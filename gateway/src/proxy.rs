@@ -6,6 +6,7 @@
 mod acceptor;
 mod attempt;
 mod body;
+mod budget;
 mod call;
 mod candidates;
 mod client;
@@ -15,8 +16,10 @@ mod decide;
 mod first_bytes;
 mod first_message;
 mod head;
+mod held;
 mod inputs;
 mod link;
+mod moved;
 mod request;
 mod status;
 mod timeout;

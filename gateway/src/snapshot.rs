@@ -44,6 +44,8 @@ pub struct Service {
     pub table: Arc<ServiceTable>,
     /// What is known of the table's truth.
     pub state: TableState,
+    /// Whether streams end when their symbol has another owner.
+    pub end_streams: bool,
     /// The entries that announce nothing, by key, each with its reason.
     pub rejected: Arc<BTreeMap<String, String>>,
     /// The entries that are not believed, because a newer one announces their address for another symbol.

@@ -96,7 +96,7 @@ fn table(symbols: usize) -> ServiceTable {
     let instance = |number: usize| {
         let address = format!("127.{}.{}.{}:1", 1 + number / 65_536, number / 256 % 256, number % 256);
         let live = Arc::new(Live::new(address.parse().expect("an address")));
-        Arc::new(Instance { labels: Labels::default(), weight: 1, order: 1, owner: 1, live })
+        Arc::new(Instance { labels: Labels::default(), weight: 1, order: 1, owner: 1, draining: false, live })
     };
     let instances = |owned: usize| (0..3).map(|copy| instance(owned * 3 + copy)).collect();
     ServiceTable::default().with((0..symbols).map(|owned| (symbol(owned).as_str().into(), instances(owned))))

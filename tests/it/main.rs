@@ -11,6 +11,7 @@
 mod back_pressure;
 mod bad_calls;
 mod bad_config;
+mod bulkheads;
 mod calls;
 mod code_cache;
 mod conformance;
@@ -25,6 +26,8 @@ mod outage;
 mod passing;
 mod registry;
 mod reload;
+mod retries;
 mod routing;
 mod tidy;
 mod upstream_errors;
+mod waiting;

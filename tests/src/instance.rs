@@ -22,6 +22,7 @@ pub struct Instance {
     address: SocketAddr,
     seen: Arc<Seen>,
     behaviour: Arc<Mutex<Behaviour>>,
+    owns: Arc<Mutex<Vec<String>>>,
     running: Option<Running>,
 }
 
@@ -39,16 +40,25 @@ impl Instance {
 
     /// An instance on the address of one that was stopped.
     pub async fn start_at(address: SocketAddr, owns: &[&str]) -> Self {
+        Self::launch(address, 10_000, owns).await
+    }
+
+    /// An instance that takes so many calls at a time on a connection.
+    pub async fn start_with_streams(streams: u32, owns: &[&str]) -> Self {
+        Self::launch(SocketAddr::from(([127, 0, 0, 1], 0)), streams, owns).await
+    }
+
+    async fn launch(address: SocketAddr, streams: u32, owns: &[&str]) -> Self {
         let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
         let behaviour = Arc::new(Mutex::new(Behaviour::Answer));
-        let owns = owns.iter().map(|symbol| (*symbol).to_owned()).collect();
-        let kline = Kline::new(address.to_string(), owns, seen.clone(), behaviour.clone());
+        let owns = Arc::new(Mutex::new(names(owns)));
+        let kline = Kline::new(address.to_string(), owns.clone(), seen.clone(), behaviour.clone());
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || serve(listener, kline, stopped));
-        Self { address, seen, behaviour, running: Some(Running { stop, thread }) }
+        let thread = std::thread::spawn(move || serve(listener, streams, kline, stopped));
+        Self { address, seen, behaviour, owns, running: Some(Running { stop, thread }) }
     }
 
     /// Where it listens; also its name and the value of its registration.
@@ -64,6 +74,11 @@ impl Instance {
     /// How it treats the calls that come from now on.
     pub fn behave(&self, behaviour: Behaviour) {
         *self.behaviour.lock() = behaviour;
+    }
+
+    /// Owns these symbols from now on, and no others.
+    pub fn own(&self, symbols: &[&str]) {
+        *self.owns.lock() = names(symbols);
     }
 
     /// Ends it as a crash does: every connection is dropped.
@@ -82,14 +97,18 @@ impl Drop for Instance {
     }
 }
 
-fn serve(listener: std::net::TcpListener, kline: Kline, stopped: oneshot::Receiver<()>) {
+fn names(symbols: &[&str]) -> Vec<String> {
+    symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
+}
+
+fn serve(listener: std::net::TcpListener, streams: u32, kline: Kline, stopped: oneshot::Receiver<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let service =
         KlineServiceServer::new(kline).max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX);
     runtime.block_on(async {
         let incoming = TcpIncoming::from(TcpListener::from_std(listener).unwrap()).with_nodelay(Some(true));
         let server = Server::builder()
-            .max_concurrent_streams(10_000)
+            .max_concurrent_streams(streams)
             .initial_stream_window_size(8 << 20)
             .initial_connection_window_size(16 << 20)
             .http2_max_pending_accept_reset_streams(Some(100_000))

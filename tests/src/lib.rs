@@ -12,6 +12,7 @@ pub mod cable;
 pub mod client;
 pub mod etcd;
 pub mod eventually;
+pub mod faulty;
 pub mod gateway;
 pub mod instance;
 pub mod load;

@@ -50,6 +50,7 @@ struct One<'a> {
 struct Shown<'a> {
     address: &'a str,
     weight: u32,
+    draining: bool,
     labels: BTreeMap<&'a str, &'a str>,
     connections: u32,
     in_flight: u32,
@@ -113,6 +114,7 @@ fn shown(instance: &Instance) -> Shown<'_> {
     Shown {
         address: instance.live.address().as_str(),
         weight: instance.weight,
+        draining: instance.draining,
         labels: instance.labels.iter().collect(),
         connections: instance.live.connections(),
         in_flight: instance.live.in_flight(),

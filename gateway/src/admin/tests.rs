@@ -65,7 +65,7 @@ fn instance(address: &str) -> Arc<Instance> {
     live.call_started();
     live.observe_latency(250);
     let labels = Labels::from_iter([("zone".to_owned(), "a".to_owned())]);
-    Arc::new(Instance { labels, weight: 2, order: 1, owner: 1, live: Arc::new(live) })
+    Arc::new(Instance { labels, weight: 2, order: 1, owner: 1, draining: false, live: Arc::new(live) })
 }
 
 fn kline(loaded: bool) -> Service {
@@ -76,6 +76,7 @@ fn kline(loaded: bool) -> Service {
     ]);
     let stale_since = Some(UNIX_EPOCH + Duration::from_secs(1_000));
     Service {
+        end_streams: false,
         name: "klineRpc".into(),
         registry: "main".into(),
         table: Arc::new(table),

@@ -47,6 +47,16 @@ pub(super) const fn exclusive() -> bool {
     true
 }
 
+/// `[[route]] max_waiting`
+pub(super) const fn max_waiting() -> u32 {
+    1_000
+}
+
+/// `[[route]] retry_budget`
+pub(super) const fn retry_budget() -> f64 {
+    0.1
+}
+
 /// `[[plugin]] remember`
 pub(super) const fn remember() -> bool {
     true
@@ -83,7 +93,12 @@ impl Default for Listen {
 
 impl Default for Upstream {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(1), warm_connections: 1_024 }
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            warm_connections: 1_024,
+            max_queued: 1_000,
+            queue_timeout: Duration::from_secs(10),
+        }
     }
 }
 

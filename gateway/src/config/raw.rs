@@ -78,6 +78,8 @@ pub(super) struct Service {
     pub(super) key: Option<KeyTemplate>,
     #[serde(default = "defaults::exclusive")]
     pub(super) exclusive: bool,
+    #[serde(default)]
+    pub(super) end_streams: bool,
 }
 
 /// `[[plugin]]`
@@ -116,6 +118,18 @@ pub(super) struct Route {
     pub(super) max_first_message: usize,
     #[serde(default)]
     pub(super) reply_instance: bool,
+    #[serde(default, deserialize_with = "units::duration")]
+    pub(super) wait_for_symbol: Duration,
+    #[serde(default = "defaults::max_waiting", deserialize_with = "units::count")]
+    pub(super) max_waiting: u32,
+    #[serde(default, deserialize_with = "units::limit")]
+    pub(super) max_in_flight: Option<u32>,
+    #[serde(default, deserialize_with = "units::limit")]
+    pub(super) max_in_flight_per_symbol: Option<u32>,
+    #[serde(default)]
+    pub(super) idempotent: Vec<Spanned<String>>,
+    #[serde(default = "defaults::retry_budget", deserialize_with = "units::share")]
+    pub(super) retry_budget: f64,
 }
 
 /// Who decides for a route.

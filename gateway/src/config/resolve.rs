@@ -107,10 +107,12 @@ fn route(
     let extract = raw.extract.map(|policy| policies.find(&policy, Kind::Extractor, &name, mistakes));
     let select = policies.selector(raw.select, &name, mistakes);
     let on_failure = on_failure(raw.on_failure, &name, [extract.flatten(), select], policies, mistakes);
+    let path = path?;
+    let idempotent = idempotent(raw.idempotent, &path, &name, mistakes);
     Some(Route {
         index,
         name,
-        path: path?,
+        path,
         condition: Condition { authority: raw.authority, metadata: raw.metadata },
         service,
         extract: match extract {
@@ -123,7 +125,27 @@ fn route(
         on_failure,
         max_first_message: raw.max_first_message,
         reply_instance: raw.reply_instance,
+        wait_for_symbol: raw.wait_for_symbol,
+        max_waiting: raw.max_waiting,
+        max_in_flight: raw.max_in_flight,
+        max_in_flight_per_symbol: raw.max_in_flight_per_symbol,
+        idempotent,
+        retry_budget: raw.retry_budget,
     })
+}
+
+fn idempotent(raw: Vec<Spanned<String>>, path: &PathMatch, route: &str, mistakes: &mut Mistakes) -> Vec<String> {
+    for method in &raw {
+        if !path.takes(method.get_ref()) {
+            let text = format!(
+                "route {route:?} takes no call of {:?}; write the whole path of a method that it takes, such as \
+                 \"/package.Service/Method\"",
+                method.get_ref()
+            );
+            mistakes.say(method.span(), text);
+        }
+    }
+    raw.into_iter().map(Spanned::into_inner).collect()
 }
 
 fn on_failure(

@@ -1,5 +1,7 @@
 //! `[[route]]`: where calls go and who decides.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use crate::routing::{Condition, PathMatch};
@@ -31,6 +33,18 @@ pub struct Route {
     pub max_first_message: usize,
     /// Whether replies carry `symgate-instance`.
     pub reply_instance: bool,
+    /// How long a call waits for a usable instance of a symbol that is known; zero: not at all.
+    pub wait_for_symbol: Duration,
+    /// Calls of the route that may wait so at a time.
+    pub max_waiting: u32,
+    /// Calls of the route under way at a time, those that wait included.
+    pub max_in_flight: Option<u32>,
+    /// Calls under way at a time at all instances of a symbol together.
+    pub max_in_flight_per_symbol: Option<u32>,
+    /// Paths of methods that may be sent again when an instance answers `UNAVAILABLE` or is lost.
+    pub idempotent: Vec<String>,
+    /// Such repetitions per call of the route.
+    pub retry_budget: f64,
 }
 
 /// What happens to a call that carries no symbol.

@@ -43,7 +43,10 @@ fn a_route_is_enough() {
     let config = read(MINIMAL);
     let file = Source::File("/etc/symgate/instances.toml".into());
     assert_eq!(config.registries, [Registry { name: "main".into(), prefix: String::new(), source: file }]);
-    assert_eq!(config.services, [Service { name: "klineRpc".into(), registry: 0, key: None, exclusive: true }]);
+    assert_eq!(
+        config.services,
+        [Service { name: "klineRpc".into(), registry: 0, key: None, exclusive: true, end_streams: false }]
+    );
     assert_eq!(config.plugins.iter().map(|plugin| &*plugin.name).collect::<Vec<_>>(), ["least-loaded"]);
     let route = config.routes.first().expect("the route");
     assert_eq!((route.extract, route.select, route.unknown_symbol), (None, 0, 5));

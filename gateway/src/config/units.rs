@@ -70,6 +70,20 @@ pub(super) fn count<'de, D: Deserializer<'de>, T: TryFrom<u64>>(from: D) -> Resu
     .ok_or_else(|| D::Error::custom("this must be a whole number from 1 to 4294967295"))
 }
 
+/// A whole number above zero, where there is no limit without one.
+pub(super) fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    count(from).map(Some)
+}
+
+/// A share of a whole: 0 to 1.
+pub(super) fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let share = f64::deserialize(from)?;
+    if !(0.0..=1.0).contains(&share) {
+        return Err(D::Error::custom("this must be a share from 0.0 to 1.0, such as 0.1"));
+    }
+    Ok(share)
+}
+
 /// `IP:port` to listen on.
 pub(super) fn listen_address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(from)?;

@@ -15,4 +15,10 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// Connections that one worker keeps ready; instances beyond it are connected on first use.
     pub warm_connections: usize,
+    /// Calls that may wait for one instance in each worker.
+    #[serde(deserialize_with = "units::count")]
+    pub max_queued: usize,
+    /// How long a call may wait for room on the connections of an instance.
+    #[serde(deserialize_with = "units::timeout")]
+    pub queue_timeout: Duration,
 }

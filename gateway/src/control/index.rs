@@ -245,6 +245,7 @@ fn resume(suspended: &mut Arc<BTreeMap<String, String>>, key: &str) {
 fn instance(held: &[&Held], address: &Address, lives: &Lives) -> Option<Instance> {
     let newest = held.iter().max_by_key(|held| held.mod_revision)?;
     Some(Instance {
+        draining: newest.registration.labels.get("draining") == Some("true"),
         labels: newest.registration.labels.clone(),
         weight: newest.registration.weight,
         order: held.iter().map(|held| held.create_revision).min()?,

@@ -22,6 +22,7 @@ pub(super) struct Tracked {
     name: Arc<str>,
     index: Index,
     table: Arc<ServiceTable>,
+    end_streams: bool,
     state: TableState,
 }
 
@@ -37,6 +38,7 @@ impl Tracked {
             name: (*service.name).into(),
             index: Index::new(service.layout(registry), service.exclusive),
             table: Arc::default(),
+            end_streams: service.end_streams,
             state: TableState::default(),
         }
     }
@@ -85,6 +87,7 @@ impl Tracked {
             registry: self.registry.clone(),
             table: self.table.clone(),
             state: self.state,
+            end_streams: self.end_streams,
             rejected: self.index.rejected().clone(),
             suspended: self.index.suspended().clone(),
         }

@@ -11,7 +11,7 @@ mod tests;
 
 use super::{
     code::{Code, Fault},
-    event::Reset,
+    event::{Forsaken, Reset},
     floods::{Floods, Rates},
     frame::{PREFACE, kind},
     hpack::{Decoder, Encoder},
@@ -192,9 +192,13 @@ impl Connection {
         self.window.room() == 0 && self.streams.queued() > 0
     }
 
-    /// The tokens of all streams, for the end of the connection. None of them gives events any more.
-    pub fn forsake_streams(&mut self) -> Vec<Token> {
-        self.streams.iter_mut().filter_map(|(_, stream)| stream.token.take()).collect()
+    /// All streams, for the end of the connection. None of them gives events any more.
+    pub fn forsake_streams(&mut self) -> Vec<Forsaken> {
+        let Self { streams, out, .. } = self;
+        let forsaken = streams.iter_mut().filter_map(|(_, stream)| {
+            Some(Forsaken { token: stream.token.take()?, unsent: !out.is_past(stream.begins) })
+        });
+        forsaken.collect()
     }
 
     /// A second has passed, more or less: budgets grow, memory that is not in use is given back.

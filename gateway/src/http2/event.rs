@@ -72,3 +72,12 @@ pub enum Reset {
     /// The peer broke a rule, and was told so.
     Broken(&'static str),
 }
+
+/// A stream that the end of its connection leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forsaken {
+    /// The stream's.
+    pub token: Token,
+    /// The socket took no byte of it: the peer cannot have seen it.
+    pub unsent: bool,
+}

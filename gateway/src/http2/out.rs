@@ -11,6 +11,8 @@ const KEPT: usize = 4 * 1024;
 pub(super) struct Out {
     bytes: Vec<u8>,
     sent: usize,
+    /// Bytes that the socket took since the beginning.
+    taken: u64,
     tail: Option<Tail>,
 }
 
@@ -36,8 +38,19 @@ impl Out {
         self.bytes.len() - self.sent
     }
 
+    /// Where the next byte will lie among all that are ever sent.
+    pub(super) fn end(&self) -> u64 {
+        self.taken + self.len() as u64
+    }
+
+    /// Whether the socket took a byte that lies behind this place.
+    pub(super) fn is_past(&self, place: u64) -> bool {
+        self.taken > place
+    }
+
     /// The socket took so many bytes.
     pub(super) fn taken(&mut self, bytes: usize) {
+        self.taken += bytes as u64;
         self.sent = (self.sent + bytes).min(self.bytes.len());
         if self.sent == self.bytes.len() {
             self.bytes.clear();

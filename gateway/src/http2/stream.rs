@@ -25,6 +25,8 @@ pub(super) struct Stream {
     /// Bytes of body that are still to come by content-length.
     pub(super) length: Option<u64>,
     pub(super) going: Going,
+    /// Where its first frame lies among all bytes that are ever sent, if this side opened it.
+    pub(super) begins: u64,
     /// Waits for room in the window or the buffer.
     pub(super) queue: VecDeque<u8>,
     /// Stands in the line of streams that wait for the connection.
@@ -66,6 +68,7 @@ impl Stream {
             coming,
             length: None,
             going: Going::Open,
+            begins: 0,
             queue: VecDeque::new(),
             in_line: false,
         }

@@ -2,30 +2,37 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use super::status::{Code, Reject};
+use super::{
+    counters::RouteCounters,
+    status::{Code, Reject},
+};
 use crate::{
     config::Route,
-    metrics::RouteMetrics,
     routing::{Instance, Live},
 };
 
 /// Attempts to place one call of a service with more instances than that.
 const MAX_ATTEMPTS: usize = 64;
+/// How often a call that may have been seen is sent again.
+const MAX_REPEATS: u8 = 2;
 
 /// What is known of a call that has no place yet.
 #[derive(Default)]
 pub(super) struct Attempt {
     /// The first message, once it was asked for.
     pub(super) message: Option<Vec<u8>>,
-    /// Where its end is counted.
-    pub(super) metrics: Option<Rc<RouteMetrics>>,
+    /// What its route counts.
+    counters: Option<Rc<RouteCounters>>,
+    /// Counts against the limit of its route.
+    limited: bool,
     target: Option<(Arc<Route>, Target)>,
     failed: Vec<Arc<Live>>,
     why: String,
+    repeats: u8,
 }
 
 /// Whose call it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Target {
     /// That of the symbol's instances; the symbol of a service that is not split is empty.
     Symbol(String),
@@ -39,6 +46,8 @@ pub(super) enum Decision {
     NeedMessage(usize),
     /// The call goes there.
     Place(Place),
+    /// Nobody can take it now.
+    Nobody(Nobody),
 }
 
 /// Where a call goes.
@@ -50,30 +59,122 @@ pub(super) struct Place {
     pub(super) target: Target,
     /// Who answers it.
     pub(super) instance: Arc<Instance>,
+    /// How many could have.
+    pub(super) known: usize,
+}
+
+/// A call of a known symbol that no instance can take.
+pub(super) struct Nobody {
+    /// The rule that led there.
+    pub(super) route: Arc<Route>,
+    /// Whose call it is.
+    pub(super) target: Target,
+    /// What its caller is told when the call does not wait.
+    pub(super) reject: Reject,
 }
 
 impl Attempt {
+    /// The call takes this route, if that takes one more.
+    pub(super) fn enter(&mut self, route: &Route, counters: Rc<RouteCounters>) -> Result<(), Reject> {
+        if self.counters.as_ref().is_some_and(|own| Rc::ptr_eq(own, &counters)) {
+            return Ok(());
+        }
+        self.leave();
+        let counters = self.counters.insert(counters);
+        let Some(limit) = route.max_in_flight else { return Ok(()) };
+        self.limited = counters.metrics.enter(limit);
+        if self.limited { Ok(()) } else { Err(Reject::route_full(&route.name, limit)) }
+    }
+
+    /// No route takes it; it is counted there.
+    pub(super) fn lost(&mut self, counters: Rc<RouteCounters>) {
+        self.leave();
+        self.counters = Some(counters);
+    }
+
+    /// What its route counts, once it has one.
+    pub(super) fn counters(&self) -> Option<&Rc<RouteCounters>> {
+        self.counters.as_ref()
+    }
+
     /// Whose call an earlier attempt on the same route found it to be.
     pub(super) fn target(&self, route: &Arc<Route>) -> Option<Target> {
         self.target.as_ref().filter(|(found_by, _)| Arc::ptr_eq(found_by, route)).map(|(_, target)| target.clone())
     }
 
-    /// The place never saw the call; it will not be tried again.
+    /// It is found whose call it is.
+    pub(super) fn found(&mut self, route: Arc<Route>, target: Target) {
+        self.target = Some((route, target));
+    }
+
+    /// The place never saw the call, or may see it twice; it will not be tried again.
     pub(super) fn failed(&mut self, place: Place, why: String) -> Result<(), Reject> {
         self.failed.push(place.instance.live.clone());
-        self.target = Some((place.route, place.target));
+        self.found(place.route, place.target);
         self.why = why;
         if self.failed.len() < MAX_ATTEMPTS { Ok(()) } else { Err(self.unreachable("its service")) }
     }
 
-    /// Whether the instance may get the call.
-    pub(super) fn may_try(&self, live: &Arc<Live>) -> bool {
-        !self.failed.iter().any(|failed| Arc::ptr_eq(failed, live))
+    /// After a wait, those that failed may be tried again.
+    pub(super) fn start_again(&mut self) {
+        self.failed.clear();
     }
 
-    /// Every candidate failed.
-    pub(super) fn unreachable(&self, of: &str) -> Reject {
+    /// How many places failed since.
+    pub(super) fn failures(&self) -> usize {
+        self.failed.len()
+    }
+
+    /// Whether a call that may have been seen may be sent once more: its route has repetitions left.
+    pub(super) fn repeat(&mut self) -> bool {
+        let may = self.repeats < MAX_REPEATS && self.counters.as_ref().is_some_and(|own| own.budget.spend());
+        self.repeats += u8::from(may);
+        may
+    }
+
+    /// Whether the instance may get the call.
+    pub(super) fn may_try(&self, instance: &Instance) -> bool {
+        !instance.draining && !self.failed.iter().any(|failed| Arc::ptr_eq(failed, &instance.live))
+    }
+
+    /// Nobody of `known` instances can take the call.
+    pub(super) fn nobody(&self, of: &str, known: usize) -> Reject {
+        if !self.failed.is_empty() {
+            return self.unreachable(of);
+        }
+        let text = match known {
+            0 => format!("{of} is known, but 0 instances of it are registered now"),
+            _ => format!("{of} has {known} instances, and all of them are draining"),
+        };
+        Reject::new(Code::Unavailable, "no-instance", text)
+    }
+
+    fn unreachable(&self, of: &str) -> Reject {
         let text = format!("none of {} instances of {of} can be reached; the last: {}", self.failed.len(), self.why);
         Reject::new(Code::Unavailable, "unreachable", text)
+    }
+
+    fn leave(&mut self) {
+        if let Some(counters) = self.counters.take()
+            && std::mem::take(&mut self.limited)
+        {
+            counters.metrics.leave();
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Target {
+    /// As texts call it.
+    pub(super) fn of(&self, service: &str) -> String {
+        match self {
+            Self::Symbol(symbol) if !symbol.is_empty() => format!("symbol {symbol:?} of service {service}"),
+            Self::Symbol(_) | Self::Any => format!("service {service}"),
+        }
     }
 }

@@ -6,11 +6,14 @@
 mod place;
 mod reply;
 
-use std::{rc::Rc, time::Instant};
+pub(super) use self::reply::ReplyHead;
+
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use super::{
-    attempt::{Attempt, Place},
+    attempt::{Attempt, Place, Target},
     body::{Body, End},
+    counters::RouteCounters,
     first_message,
     head::Head,
     link::Link,
@@ -21,7 +24,7 @@ use super::{
 };
 use crate::{
     http2::{Code, Fields, Token},
-    metrics::RouteMetrics,
+    metrics::Waits,
     routing::Live,
 };
 
@@ -37,6 +40,10 @@ pub(super) struct Call {
     phase: Phase,
     started: Instant,
     deadline: Option<Instant>,
+    /// Waits for an instance of its symbol until then.
+    held_until: Option<Instant>,
+    /// Waits for room at an instance until then.
+    queued_until: Option<Instant>,
 }
 
 /// How far the call is.
@@ -45,10 +52,20 @@ enum Phase {
     New,
     /// The extractor needs the first message, of at most so many bytes.
     Message(usize),
+    /// No instance can take it now.
+    Held(Hold),
     /// The instance is known, and a connection to it waited for.
     Waiting(Place, Rc<Peer>),
     /// It is with the instance.
     Placed(Seat),
+}
+
+/// A wait for an instance.
+struct Hold {
+    /// What the caller is told when it is in vain.
+    why: Reject,
+    /// Counts the call.
+    _waits: Waits,
 }
 
 /// A stream to an instance.
@@ -73,6 +90,8 @@ impl Call {
             phase: Phase::New,
             started: Instant::now(),
             deadline: None,
+            held_until: None,
+            queued_until: None,
         }
     }
 
@@ -107,7 +126,7 @@ impl Call {
                 self.client.with(|http2| http2.release(self.stream, room));
                 self.look_for_message(worker, key, limit)
             }
-            Phase::New | Phase::Waiting(..) => {
+            Phase::New | Phase::Held(..) | Phase::Waiting(..) => {
                 self.body.keep(bytes);
                 None
             }
@@ -129,7 +148,7 @@ impl Call {
         self.body.end = End::Trailers(Box::new(trailers.clone()));
         match &self.phase {
             Phase::Message(limit) => self.look_for_message(worker, key, *limit),
-            Phase::New | Phase::Waiting(..) => None,
+            Phase::New | Phase::Held(..) | Phase::Waiting(..) => None,
             Phase::Placed(seat) => {
                 seat.link.with(|http2| http2.send_trailers(seat.stream, trailers));
                 None
@@ -157,9 +176,21 @@ impl Call {
         }
     }
 
-    /// When the call must end.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadline
+    /// When it asked to be told of the time.
+    pub(super) fn times(&self) -> impl Iterator<Item = Instant> {
+        [self.deadline, self.held_until, self.queued_until].into_iter().flatten()
+    }
+
+    /// Whose call it is and with whom, of a service of this place, while it is a stream: its reply has begun, or its
+    /// client's half goes on. A call whose one request waits for its one reply is none, however long it takes.
+    pub(super) fn streams_of(&self, service: usize) -> Option<(&Target, &Arc<Live>)> {
+        match &self.phase {
+            Phase::Placed(seat) if seat.place.route.service == service => {
+                let place = &seat.place;
+                (seat.replied || !self.body.has_ended()).then_some((&place.target, &place.instance.live))
+            }
+            _ => None,
+        }
     }
 
     /// How long it took so far, in seconds.
@@ -168,15 +199,19 @@ impl Call {
     }
 
     /// Where its end is counted.
-    pub(super) fn metrics(&self) -> Option<&RouteMetrics> {
-        self.attempt.metrics.as_deref()
+    pub(super) fn counters(&self) -> Option<&RouteCounters> {
+        self.attempt.counters().map(|counters| &**counters)
     }
 
     /// What is left of it: the memory of its head, and the instance that has one call less.
-    pub(super) fn into_rest(mut self) -> (Fields, Option<std::sync::Arc<Live>>) {
+    pub(super) fn into_rest(mut self, key: Token) -> (Fields, Option<Arc<Live>>) {
         self.client.with(|http2| http2.unbind(self.stream));
         let live = match &self.phase {
             Phase::Placed(seat) => Some(seat.place.instance.live.clone()),
+            Phase::Waiting(_, peer) => {
+                peer.give_up(key);
+                None
+            }
             _ => None,
         };
         (std::mem::take(&mut self.head.fields), live)

@@ -95,7 +95,7 @@ mod tests {
         let instance = |port: u16| {
             let live = Arc::new(Live::new(format!("10.0.0.1:{port}").parse().expect("an address")));
             let labels: Labels = [("zone".into(), format!("z{port}"))].into_iter().collect();
-            Arc::new(Instance { labels, weight: port.into(), order: port.into(), owner: 1, live })
+            Arc::new(Instance { labels, weight: port.into(), order: port.into(), owner: 1, draining: false, live })
         };
         (1..=count).map(instance).collect()
     }

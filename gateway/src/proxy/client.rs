@@ -52,8 +52,8 @@ pub(super) async fn serve(worker: Rc<Worker>, tcp: std::net::TcpStream) -> io::R
     let mut driver = Driver::new(&link, tcp, &worker.scratch);
     let closed = std::future::poll_fn(|cx| driver.poll(&mut client, cx)).await;
     worker.links.borrow_mut().remove(place);
-    for call in link.with(Connection::forsake_streams) {
-        worker.on_call(call, |call| Some(call.client_gone()));
+    for forsaken in link.with(Connection::forsake_streams) {
+        worker.on_call(forsaken.token, |call| Some(call.client_gone()));
     }
     match closed {
         Closed::Done => leave(driver.into_socket()).await,

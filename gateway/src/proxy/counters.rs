@@ -2,6 +2,7 @@
 
 use std::{rc::Rc, sync::Arc};
 
+use super::budget::Budget;
 use crate::{
     config::Route,
     metrics::{Metrics, PluginMetrics, RouteMetrics},
@@ -10,11 +11,19 @@ use crate::{
     snapshot::Snapshot,
 };
 
+/// What one worker counts of one route.
+pub(super) struct RouteCounters {
+    /// What operators see of it.
+    pub(super) metrics: RouteMetrics,
+    /// How often its calls may be sent again.
+    pub(super) budget: Budget,
+}
+
 /// The counters of the snapshot that was last looked at.
 pub(super) struct Counters {
     metrics: Metrics,
-    no_route: Rc<RouteMetrics>,
-    routes: Vec<Option<Rc<RouteMetrics>>>,
+    no_route: Rc<RouteCounters>,
+    routes: Vec<Option<Rc<RouteCounters>>>,
     plugins: Vec<PluginMetrics>,
     seen_routes: Arc<Routes<Arc<Route>>>,
     seen_plugins: Arc<[Arc<Plugin>]>,
@@ -23,7 +32,7 @@ pub(super) struct Counters {
 impl Counters {
     /// Of no snapshot yet.
     pub(super) fn new(metrics: Metrics) -> Self {
-        let no_route = Rc::new(metrics.route("", ""));
+        let no_route = Rc::new(RouteCounters { metrics: metrics.route("", ""), budget: Budget::new(0.0) });
         Self {
             metrics,
             no_route,
@@ -47,17 +56,21 @@ impl Counters {
     }
 
     /// Of calls that no route takes.
-    pub(super) fn no_route(&self) -> &Rc<RouteMetrics> {
+    pub(super) fn no_route(&self) -> &Rc<RouteCounters> {
         &self.no_route
     }
 
     /// Of a route to a service.
-    pub(super) fn route(&mut self, route: &Route, service: &str) -> Rc<RouteMetrics> {
+    pub(super) fn route(&mut self, route: &Route, service: &str) -> Rc<RouteCounters> {
+        let new = || RouteCounters {
+            metrics: self.metrics.route(&route.name, service),
+            budget: Budget::new(route.retry_budget),
+        };
         if self.routes.len() <= route.index {
             self.routes.resize(route.index + 1, None);
         }
         match self.routes.get_mut(route.index) {
-            Some(kept) => kept.get_or_insert_with(|| Rc::new(self.metrics.route(&route.name, service))).clone(),
+            Some(kept) => kept.get_or_insert_with(|| Rc::new(new())).clone(),
             None => self.no_route.clone(),
         }
     }

@@ -10,15 +10,15 @@ use symgate_sdk::{
 };
 
 use super::{
-    attempt::{Attempt, Decision, Place, Target},
+    attempt::{Attempt, Decision, Nobody, Place, Target},
     candidates::Chosen,
-    counters::Counters,
+    counters::{Counters, RouteCounters},
     inputs::{self, Decoded},
     status::{Code, Reject},
 };
 use crate::{
     config::{NoSymbol, OnFailure, Route},
-    metrics::{Metrics, RouteMetrics},
+    metrics::Metrics,
     plugin::{Failure, Plugin, Question, Sandboxes},
     routing::{Head, Instance, Live, Lookup},
     snapshot::{Reader, Service, Snapshot},
@@ -65,7 +65,7 @@ impl Decider {
     }
 
     /// Where calls are counted that no route takes.
-    pub(super) fn no_route(&self) -> &RouteMetrics {
+    pub(super) fn no_route(&self) -> &RouteCounters {
         self.counters.no_route()
     }
 
@@ -81,30 +81,32 @@ impl Decider {
         let found = snapshot.routes.find(head);
         let Some((route, service)) = found.and_then(|route| Some((route, snapshot.services.get(route.service)?)))
         else {
-            attempt.metrics = Some(self.counters.no_route().clone());
+            attempt.lost(self.counters.no_route().clone());
             let text = format!("no route takes {}", head.path());
             return Err(Reject::new(Code::Unimplemented, "no-route", text));
         };
-        attempt.metrics = Some(self.counters.route(route, &service.name));
+        attempt.enter(route, self.counters.route(route, &service.name))?;
         let mut look =
             Look { head, attempt, snapshot, counters: &self.counters, sandboxes: &mut self.sandboxes, route, service };
         look.loaded()?;
         let Some(target) = look.target()? else {
             return Ok(Decision::NeedMessage(route.max_first_message));
         };
-        let instance = match &target {
-            Target::Symbol(symbol) => {
-                let known = look.known(symbol)?;
-                self.chosen.among(known, attempt_filter(look.attempt), ready);
-                look.select(symbol, known, &self.chosen)?
-            }
+        let any;
+        let (symbol, known) = match &target {
+            Target::Symbol(symbol) => (&**symbol, look.known(symbol)?),
             Target::Any => {
-                let known = look.service.table.any(fastrand::u64(..), MAX_CANDIDATES);
-                self.chosen.among(&known, attempt_filter(look.attempt), ready);
-                look.select("", &known, &self.chosen)?
+                any = look.service.table.any(fastrand::u64(..), MAX_CANDIDATES);
+                ("", &*any)
             }
         };
-        Ok(Decision::Place(Place { route: route.clone(), target, instance }))
+        self.chosen.among(known, |instance| look.attempt.may_try(instance), ready);
+        if self.chosen.is_empty() {
+            let reject = look.attempt.nobody(&target.of(&service.name), known.len());
+            return Ok(Decision::Nobody(Nobody { route: route.clone(), target, reject }));
+        }
+        let instance = look.select(symbol, known, &self.chosen)?;
+        Ok(Decision::Place(Place { route: route.clone(), known: known.len(), target, instance }))
     }
 }
 
@@ -148,7 +150,7 @@ impl<'a, H: Head> Look<'a, H> {
         }
     }
 
-    /// The instances of a symbol, one at least.
+    /// The instances of a symbol, if they take one more call.
     fn known(&self, symbol: &str) -> Result<&'a [Arc<Instance>], Reject> {
         let service = &self.service.name;
         match self.service.table.lookup(symbol) {
@@ -156,17 +158,18 @@ impl<'a, H: Head> Look<'a, H> {
                 let text = format!("symbol {symbol:?} was never registered in service {service}");
                 Err(Reject::with_status(self.route.unknown_symbol, "unknown-symbol", text))
             }
-            Lookup::Known([]) => Err(no_instance(&format!("symbol {symbol:?} of service {service}"))),
-            Lookup::Known(known) => Ok(known),
+            Lookup::Known(known) => match self.route.max_in_flight_per_symbol {
+                Some(limit) if in_flight(known) >= u64::from(limit) => {
+                    let of = Target::Symbol(symbol.into()).of(service);
+                    Err(Reject::symbol_full(&of, limit, known.len(), &self.route.name))
+                }
+                _ => Ok(known),
+            },
         }
     }
 
     /// The one that gets the call.
     fn select(&mut self, symbol: &str, known: &[Arc<Instance>], chosen: &Chosen) -> Result<Arc<Instance>, Reject> {
-        if chosen.is_empty() {
-            let of = format!("symbol {symbol:?} of service {}", self.service.name);
-            return Err(if known.is_empty() { no_instance(&of) } else { self.attempt.unreachable(&of) });
-        }
         let asked = Asked { at: self.route.select, plugin: self.plugin(self.route.select)? };
         let alone = chosen.len() == 1 && asked.plugin.select_inputs().is_some_and(|inputs| inputs.skip_single);
         let index = if alone {
@@ -254,10 +257,7 @@ impl<'a, H: Head> Look<'a, H> {
     }
 }
 
-fn attempt_filter(attempt: &Attempt) -> impl Fn(&Instance) -> bool {
-    |instance| attempt.may_try(&instance.live)
-}
-
-fn no_instance(of: &str) -> Reject {
-    Reject::new(Code::Unavailable, "no-instance", format!("{of} is known, but 0 instances of it are registered now"))
+/// Calls of this gateway that these instances have now.
+fn in_flight(instances: &[Arc<Instance>]) -> u64 {
+    instances.iter().map(|instance| u64::from(instance.live.in_flight())).sum()
 }

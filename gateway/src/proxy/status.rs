@@ -34,7 +34,7 @@ pub(super) enum Code {
 }
 
 /// Why the gateway ends a call, and how.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reject {
     /// HTTP's view; 200 whenever the caller speaks gRPC.
     http: u16,
@@ -119,6 +119,38 @@ impl Reject {
         Self::new(Code::Unavailable, "draining", "the gateway is going away; call again")
     }
 
+    /// The route has as many calls under way as it may.
+    pub(super) fn route_full(route: &str, limit: u32) -> Self {
+        let text = format!("route {route:?} has {limit} calls under way, which is its max_in_flight");
+        Self::new(Code::ResourceExhausted, "route-limit", text)
+    }
+
+    /// The instances of the symbol have as many calls under way as they may.
+    pub(super) fn symbol_full(of: &str, limit: u32, instances: usize, route: &str) -> Self {
+        let text = format!(
+            "{of} has {limit} calls under way at its {instances} instances, which is max_in_flight_per_symbol of route \
+             {route:?}"
+        );
+        Self::new(Code::ResourceExhausted, "symbol-limit", text)
+    }
+
+    /// As many calls of the route wait for an instance as may.
+    pub(super) fn too_many_wait(route: &str, limit: u32) -> Self {
+        let text = format!("{limit} calls wait for an instance already, which is max_waiting of route {route:?}");
+        Self::new(Code::ResourceExhausted, "too-many-waiting", text)
+    }
+
+    /// The connections to the instance are full; `line`: what became of the wait for room.
+    pub(super) fn no_room(address: impl std::fmt::Display, line: &str, of: &str, instances: usize) -> Self {
+        let text = format!("no room for the call at {address}, one of {instances} instances of {of}: {line}");
+        Self::new(Code::ResourceExhausted, "no-room", text)
+    }
+
+    /// The symbol has another owner now.
+    pub(super) fn moved(of: &str, from: impl std::fmt::Display) -> Self {
+        Self::new(Code::Unavailable, "owner-moved", format!("{of} moved away from {from}; call again"))
+    }
+
     /// The instance broke a rule of HTTP/2 in its reply.
     pub(super) fn broken(address: impl std::fmt::Display, why: &str) -> Self {
         Self::new(Code::Internal, "upstream-broken", format!("instance {address} broke the rules of HTTP/2: {why}"))
@@ -172,6 +204,12 @@ impl Reject {
     /// What is counted.
     pub(super) fn ended(&self) -> Ended {
         Ended { status: self.status, reason: self.reason }
+    }
+}
+
+impl std::fmt::Display for Reject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

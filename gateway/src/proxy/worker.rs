@@ -19,16 +19,19 @@ use super::{
     attempt::{Attempt, Decision},
     call::Call,
     client,
+    counters::RouteCounters,
     deadlines::Deadlines,
     decide::Decider,
+    held::Held,
     link::{Link, Scratch},
+    moved::has_moved,
     status::{Ended, Reject},
     upstream::{Found, Settings, Upstreams},
 };
 use crate::{
     config::{Listen, Upstream},
     http2::{Fields, Token},
-    metrics::{Metrics, RouteMetrics},
+    metrics::Metrics,
     routing::{Head, Live},
     shutdown::Shutdown,
     snapshot::{Changes, Readers},
@@ -36,6 +39,8 @@ use crate::{
 
 /// How long clients may take to hear that the gateway ended their calls.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Between two looks at which streams have lost their owner, however often the table changes.
+const MOVED_PAUSE: Duration = Duration::from_millis(100);
 /// Header lists whose memory is kept for the next calls.
 const SPARE: usize = 256;
 /// The largest such list in bytes.
@@ -45,6 +50,8 @@ const SPARE_BYTES: usize = 4096;
 pub(super) struct Worker {
     /// How clients are listened to.
     pub(super) listen: Listen,
+    /// How instances are connected.
+    pub(super) upstream: Upstream,
     /// Tells when to drain.
     pub(super) shutdown: Shutdown,
     /// Connections to instances.
@@ -53,11 +60,15 @@ pub(super) struct Worker {
     pub(super) metrics: Metrics,
     /// When calls must end.
     pub(super) deadlines: Deadlines,
+    /// Calls that wait for an instance.
+    pub(super) held: Held,
     /// All connections.
     pub(super) links: RefCell<Slab<Rc<Link>>>,
     /// Memory to read into.
     pub(super) scratch: RefCell<Scratch>,
     calls: RefCell<Slab<Call>>,
+    /// Instances that a stream left while its call goes on.
+    left: RefCell<Vec<Arc<Live>>>,
     spare: RefCell<Vec<Fields>>,
     decider: RefCell<Decider>,
     draining: Cell<bool>,
@@ -78,12 +89,14 @@ pub(super) struct Setup {
 
 /// Runs a worker until it is drained.
 pub(super) async fn run(setup: Setup, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
-    let changes = setup.readers.changes();
+    let (changes, later_changes) = (setup.readers.changes(), setup.readers.changes());
     let worker = Rc::new(Worker::new(setup));
     let background = [
         tokio::task::spawn_local(follow(worker.clone(), changes)),
         tokio::task::spawn_local(seconds(worker.clone())),
         tokio::task::spawn_local(deadlines(worker.clone())),
+        tokio::task::spawn_local(held(worker.clone())),
+        tokio::task::spawn_local(moved(worker.clone(), later_changes)),
     ];
     while let Some(Accepted { tcp, held }) = accepted.recv().await {
         let worker = worker.clone();
@@ -113,6 +126,7 @@ async fn follow(worker: Rc<Worker>, mut changes: Changes) {
             (snapshot.services.clone(), snapshot.clone())
         };
         worker.upstreams.follow(&worker, &before, &snapshot);
+        worker.look_again(worker.held.take_changed(&before, &services));
         drop(snapshot);
         before = services;
         if !changes.next().await {
@@ -135,6 +149,7 @@ async fn seconds(worker: Rc<Worker>) {
                 link.drop_silent();
             }
         }
+        worker.end_moved();
         worker.metrics.queued_bytes.inc_by(queued - worker.queued.replace(queued));
     }
 }
@@ -143,7 +158,23 @@ async fn seconds(worker: Rc<Worker>) {
 async fn deadlines(worker: Rc<Worker>) {
     loop {
         let call = worker.deadlines.next().await;
-        worker.on_call(call, |call| Some(call.stop(&Reject::deadline())));
+        worker.on_call(call, |call| call.is_late(&worker).map(|reject| call.stop(&reject)));
+    }
+}
+
+/// Ends streams whose symbol has moved, soon after it has.
+async fn moved(worker: Rc<Worker>, mut changes: Changes) {
+    while changes.next().await {
+        worker.end_moved();
+        time::sleep(MOVED_PAUSE).await;
+    }
+}
+
+/// Looks from time to time whether calls that wait for an instance can be placed.
+async fn held(worker: Rc<Worker>) {
+    loop {
+        let calls = worker.held.next_look().await;
+        worker.look_again(calls);
     }
 }
 
@@ -154,12 +185,15 @@ impl Worker {
             upstreams: Upstreams::new(Settings::new(&upstream, &listen)),
             decider: RefCell::new(Decider::new(readers.reader(), metrics.clone())),
             listen,
+            upstream,
             shutdown,
             metrics,
             deadlines: Deadlines::default(),
+            held: Held::default(),
             links: RefCell::default(),
             scratch: RefCell::default(),
             calls: RefCell::default(),
+            left: RefCell::default(),
             spare: RefCell::default(),
             draining: Cell::new(false),
             clients: Cell::new(0),
@@ -190,10 +224,44 @@ impl Worker {
     pub(super) fn on_call(self: &Rc<Self>, key: Token, act: impl FnOnce(&mut Call) -> Option<Ended>) {
         let mut calls = self.calls.borrow_mut();
         let Some(call) = calls.get_mut(key) else { return };
-        let Some(ended) = act(call) else { return };
-        let call = calls.remove(key);
+        let ended = act(call).map(|ended| (calls.remove(key), ended));
         drop(calls);
-        self.conclude(key, call, ended);
+        if let Some((call, ended)) = ended {
+            self.conclude(key, call, ended);
+        }
+        // Only now: another call may have the place.
+        let left = self.left.borrow_mut().pop();
+        if let Some(live) = left {
+            self.upstreams.stream_left(self, &live);
+        }
+    }
+
+    /// A call that goes on has left an instance.
+    pub(super) fn stream_leaves(&self, live: &Arc<Live>) {
+        self.left.borrow_mut().push(live.clone());
+    }
+
+    /// Ends the streams of services that want it so when their symbol has another owner.
+    fn end_moved(self: &Rc<Self>) {
+        let services = self.decider.borrow_mut().refresh().services.clone();
+        for (at, service) in services.iter().enumerate().filter(|(_, service)| service.end_streams) {
+            let lost = |(key, call): (Token, &Call)| {
+                let (target, from) = call.streams_of(at)?;
+                let moved = has_moved(service, target, from);
+                moved.then(|| (key, Reject::moved(&target.of(&service.name), from.address())))
+            };
+            let lost: Vec<_> = self.calls.borrow().iter().filter_map(lost).collect();
+            for (key, reject) in lost {
+                self.on_call(key, |call| Some(call.stop(&reject)));
+            }
+        }
+    }
+
+    /// Tries to place calls that waited for an instance.
+    fn look_again(self: &Rc<Self>, calls: Vec<Token>) {
+        for key in calls {
+            self.on_call(key, |call| call.look_again(self, key));
+        }
     }
 
     /// A header list that can be used again.
@@ -211,10 +279,13 @@ impl Worker {
     }
 
     /// Counts a call that has ended.
-    pub(super) fn count(&self, route: Option<&RouteMetrics>, ended: Ended, seconds: f64) {
+    pub(super) fn count(&self, route: Option<&RouteCounters>, ended: Ended, seconds: f64) {
         match route {
-            Some(route) => route.ended(ended.status, ended.reason, seconds),
-            None => self.decider.borrow().no_route().ended(ended.status, ended.reason, seconds),
+            Some(route) => {
+                route.metrics.ended(ended.status, ended.reason, seconds);
+                route.budget.earn();
+            }
+            None => self.decider.borrow().no_route().metrics.ended(ended.status, ended.reason, seconds),
         }
     }
 
@@ -227,11 +298,9 @@ impl Worker {
         self.metrics.calls_in_flight.dec();
         let seconds = call.seconds();
         tracing::debug!(?ended, seconds, "call ended");
-        self.count(call.metrics(), ended, seconds);
-        if let Some(deadline) = call.deadline() {
-            self.deadlines.remove(deadline, key);
-        }
-        let (fields, instance) = call.into_rest();
+        self.count(call.counters(), ended, seconds);
+        call.times().for_each(|time| self.deadlines.remove(time, key));
+        let (fields, instance) = call.into_rest(key);
         self.keep_fields(fields);
         if let Some(live) = instance {
             self.upstreams.stream_left(self, &live);

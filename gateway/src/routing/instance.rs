@@ -18,6 +18,8 @@ pub struct Instance {
     pub order: u64,
     /// The highest create revision of its live registrations: the fencing token sent as `symgate-owner`.
     pub owner: u64,
+    /// It wants no new calls: its label `draining` says `true`.
+    pub draining: bool,
     /// What is known of the process behind the address; outlives any change of the registration.
     pub live: Arc<Live>,
 }

@@ -43,6 +43,16 @@ impl PathMatch {
             _ => None,
         }
     }
+
+    /// Whether this is the path of a method that it is about.
+    pub fn takes(&self, method: &str) -> bool {
+        matches!(Self::parse(method), Some(Self::Method(_)))
+            && match self {
+                Self::Method(path) => path == method,
+                Self::Service(service) => method.starts_with(&**service),
+                Self::All => true,
+            }
+    }
 }
 
 impl Condition {

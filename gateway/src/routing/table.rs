@@ -109,7 +109,7 @@ mod tests {
 
     fn instance(port: u16) -> Arc<Instance> {
         let live = Arc::new(Live::new(format!("10.0.0.1:{port}").parse().expect("an address")));
-        Arc::new(Instance { labels: Labels::default(), weight: 1, order: 1, owner: 1, live })
+        Arc::new(Instance { labels: Labels::default(), weight: 1, order: 1, owner: 1, draining: false, live })
     }
 
     fn ports(instances: &[Arc<Instance>]) -> Vec<u16> {

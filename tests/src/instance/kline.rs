@@ -28,7 +28,7 @@ pub enum Behaviour {
 /// The service as one instance runs it.
 pub(super) struct Kline {
     name: String,
-    owns: Vec<String>,
+    owns: Arc<Mutex<Vec<String>>>,
     seen: Arc<Seen>,
     behaviour: Arc<Mutex<Behaviour>>,
 }
@@ -36,7 +36,12 @@ pub(super) struct Kline {
 type Replies = Pin<Box<dyn Stream<Item = Result<KlineReply, Status>> + Send>>;
 
 impl Kline {
-    pub(super) fn new(name: String, owns: Vec<String>, seen: Arc<Seen>, behaviour: Arc<Mutex<Behaviour>>) -> Self {
+    pub(super) fn new(
+        name: String,
+        owns: Arc<Mutex<Vec<String>>>,
+        seen: Arc<Seen>,
+        behaviour: Arc<Mutex<Behaviour>>,
+    ) -> Self {
         Self { name, owns, seen, behaviour }
     }
 
@@ -60,7 +65,7 @@ impl Kline {
         KlineReply {
             symbol: request.symbol.clone(),
             instance: self.name.clone(),
-            owns: self.owns.clone(),
+            owns: self.owns.lock().clone(),
             received: 1,
             received_bytes: request.payload.len() as u64,
             payload: Bytes::from(vec![7; request.reply_bytes as usize]),

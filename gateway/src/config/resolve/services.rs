@@ -20,7 +20,13 @@ impl Services {
         let unused = raw.iter().map(|service| Some(service.name.span())).collect();
         let services = raw.into_iter().map(|service| {
             let registry = registry(service.registry, service.name.get_ref(), registries, mistakes);
-            Service { name: service.name.into_inner(), registry, key: service.key, exclusive: service.exclusive }
+            Service {
+                name: service.name.into_inner(),
+                registry,
+                key: service.key,
+                exclusive: service.exclusive,
+                end_streams: service.end_streams,
+            }
         });
         Self { services: services.collect(), unused }
     }
@@ -34,7 +40,8 @@ impl Services {
         }
         let place = self.services.iter().position(|service| service.name == *text).unwrap_or_else(|| {
             let name = text.clone();
-            self.services.push(Service { name, registry: 0, key: None, exclusive: defaults::exclusive() });
+            let exclusive = defaults::exclusive();
+            self.services.push(Service { name, registry: 0, key: None, exclusive, end_streams: false });
             self.services.len() - 1
         });
         if let Some(unused) = self.unused.get_mut(place) {

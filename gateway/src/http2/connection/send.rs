@@ -22,6 +22,7 @@ impl Connection {
         self.last = id;
         let mut stream = Stream::new(Coming::Head, self.peer.window, self.limits.stream_window);
         stream.token = Some(token);
+        stream.begins = self.out.end();
         if end {
             stream.going = Going::Ended;
         }

@@ -77,7 +77,12 @@ impl Setup {
             max_unread: 32 << 20,
             drain_timeout: Duration::from_secs(60),
         };
-        let upstream = Upstream { connect_timeout: Duration::from_secs(5), warm_connections: 100 };
+        let upstream = Upstream {
+            connect_timeout: Duration::from_secs(5),
+            warm_connections: 100,
+            max_queued: 100,
+            queue_timeout: Duration::from_secs(60),
+        };
         Self { listen, upstream, snapshot: snapshot(symbols) }
     }
 
@@ -111,6 +116,7 @@ pub(super) fn snapshot(symbols: Symbols<'_>) -> Snapshot {
             weight: 1,
             order: order as u64 + 1,
             owner: 70 + order as u64,
+            draining: false,
             live,
         })
     };
@@ -161,6 +167,12 @@ fn routes(change: impl Fn(&mut Route)) -> Routes<Arc<Route>> {
             on_failure: OnFailure::Reject,
             max_first_message: 1 << 20,
             reply_instance: false,
+            wait_for_symbol: Duration::ZERO,
+            max_waiting: 10,
+            max_in_flight: None,
+            max_in_flight_per_symbol: None,
+            idempotent: Vec::new(),
+            retry_budget: 0.1,
         };
         change(&mut route);
         (route.path.clone(), route.condition.clone(), Arc::new(route))

@@ -6,8 +6,9 @@ use tokio::{net::TcpStream, time};
 
 use super::{Settings, peer::Peer};
 use crate::{
-    http2::{Connection, Event, Fields, Reset, Token},
+    http2::{Connection, Event, Fields, Forsaken, Reset, Token},
     proxy::{
+        call::ReplyHead,
         link::{Closed, Driver, Hears, Link},
         worker::Worker,
     },
@@ -55,8 +56,8 @@ pub(super) async fn run(worker: &Rc<Worker>, peer: &Rc<Peer>, settings: &Setting
     let why = words(&closed);
     tracing::debug!(%address, why, "connection closed");
     peer.retire(worker, &link, instance.since);
-    for call in link.with(Connection::forsake_streams) {
-        worker.on_call(call, |call| call.instance_lost(&why));
+    for Forsaken { token, unsent } in link.with(Connection::forsake_streams) {
+        worker.on_call(token, |call| call.instance_lost(worker, token, &why, unsent));
     }
     Ok(())
 }
@@ -80,7 +81,8 @@ impl Hears for Instance {
         let worker = &self.worker;
         match event {
             Event::Response { token, status, end } => {
-                worker.on_call(token, |call| call.reply_head(worker, status, fields, end));
+                let head = ReplyHead { status, fields, end };
+                worker.on_call(token, |call| call.reply_head(worker, token, head));
             }
             Event::Data { token, bytes, end } => worker.on_call(token, |call| call.reply_data(worker, bytes, end)),
             Event::Trailers { token } => worker.on_call(token, |call| Some(call.reply_trailers(fields))),

@@ -75,7 +75,7 @@ impl Peer {
     }
 
     /// Whether a connection is open.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(in crate::proxy) fn is_ready(&self) -> bool {
         !self.links.borrow().is_empty()
     }
 
@@ -114,10 +114,22 @@ impl Peer {
         self.waiting.borrow_mut().push_back(call);
     }
 
-    /// A stream has ended: the call that waits longest may have its place.
+    /// How many do.
+    pub(in crate::proxy) fn waiting(&self) -> usize {
+        self.waiting.borrow().len()
+    }
+
+    /// A call waits no longer.
+    pub(in crate::proxy) fn give_up(&self, call: Token) {
+        self.waiting.borrow_mut().retain(|waiting| *waiting != call);
+    }
+
+    /// A stream has ended: the calls that wait longest may have its place.
     pub(super) fn stream_left(&self, worker: &Rc<Worker>) {
-        let next = self.waiting.borrow_mut().pop_front();
-        if let Some(call) = next {
+        // More than one may go on: those before may have gone elsewhere.
+        for _ in 0..self.waiting() {
+            let next = if self.link().is_some() { self.waiting.borrow_mut().pop_front() } else { None };
+            let Some(call) = next else { return };
             worker.on_call(call, |waiting| waiting.resume(worker, call, self, None));
         }
     }

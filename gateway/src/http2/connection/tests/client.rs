@@ -209,3 +209,27 @@ fn stream_numbers_run_out() {
     rig.open(true);
     assert_eq!(rig.connection.room(), 0);
 }
+
+#[test]
+fn a_stream_of_which_no_byte_was_taken_was_never_sent() {
+    let mut rig = Rig::client();
+    let first = rig.open(false);
+    rig.said();
+    rig.connection.send_data(first, &[7; 100], false);
+    rig.open(true);
+    let waits = rig.connection.output().len();
+    rig.open(true);
+    let unsent = |connection: &mut Connection| {
+        let mut all: Vec<_> = connection.forsake_streams().iter().map(|it| (it.token, it.unsent)).collect();
+        all.sort_unstable();
+        all
+    };
+    // All that came before the third stream, and not a byte of it.
+    rig.connection.output_taken(waits);
+    assert_eq!(unsent(&mut rig.connection), [(10, false), (30, false), (50, true)]);
+
+    let mut rig = Rig::client();
+    rig.open(true);
+    rig.connection.output_taken(1);
+    assert_eq!(unsent(&mut rig.connection), [(10, false)], "a part of it was");
+}

@@ -185,7 +185,7 @@ fn a_stream_without_a_name_still_sends_what_was_given_to_it() {
 fn forsaken_streams_tell_nothing() {
     let mut rig = blocked();
     rig.request(3, false);
-    let mut tokens = rig.connection.forsake_streams();
+    let mut tokens: Vec<_> = rig.connection.forsake_streams().iter().map(|forsaken| forsaken.token).collect();
     tokens.sort_unstable();
     assert_eq!(tokens, [10, 30]);
     assert_eq!(rig.hears(&data(3, b"x", true)), []);
