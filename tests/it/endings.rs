@@ -107,6 +107,35 @@ async fn out_of_time_while_the_gateway_waits_for_the_first_message() {
     assert_eq!(instance.seen().calls(), before, "no instance was bothered");
 }
 
+/// A listener that takes connections, in the kernel, and never says a word.
+fn black_hole() -> std::net::TcpListener {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+#[tokio::test]
+async fn out_of_time_or_cancelled_while_the_gateway_connects_to_nobody() {
+    let hole = black_hole();
+    let registry = RegistryFile::of(&[("BTC_USDT", hole.local_addr().unwrap())]);
+    let gateway = Gateway::builder().file(&registry).upstream("connect_timeout", "1h").start().await;
+    gateway.ready().await;
+    // Not a tonic client: that one minds the deadline by itself.
+    let client = RawClient::connect(gateway.address()).await;
+    let request = grpc("/pb.KlineService/GetKline").header("grpc-timeout", "200m").body(()).unwrap();
+    let late = client.call(request, framed(&ask("BTC_USDT"))).await.unwrap();
+    assert_eq!((late.grpc_status(), late.trailer("symgate-reason")), (Some(4), Some("deadline")), "{late:?}");
+    let mut other = gateway.client();
+    let call = tokio::spawn(async move { other.get_kline(ask("BTC_USDT")).await });
+    eventually!(gateway.metric("symgate_calls_in_flight", "").await > 0.0, "the call has begun");
+    call.abort();
+    eventually!(gateway.metric("symgate_calls_in_flight", "").await == 0.0, "the gateway still counts a call");
+
+    let instance = Instance::start(&["BTC_USDT"]).await;
+    registry.delete("klineRpc/BTC_USDT/0");
+    registry.put("klineRpc/BTC_USDT/1", instance.address());
+    gateway.serving(&["BTC_USDT"]).await;
+    assert_eq!(instance.seen().cancelled(), 0, "neither came late");
+}
+
 #[tokio::test]
 async fn out_of_time_before_the_reply_headers() {
     let (tell, mut told) = futures::channel::mpsc::unbounded();

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use parking_lot::Mutex;
-use symgate_tests::{Gateway, Instance, Plugin, RegistryFile, Route};
+use symgate_tests::{Gateway, Instance, Plugin, RegistryFile, Route, eventually};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use toml::{Table, Value};
 
@@ -73,6 +73,11 @@ impl Stage {
         let gateway = builder.more(&config.to_string()).start().await;
         gateway.serving(&[SYMBOL]).await;
         Self { gateway, registry, sites, _instance: instance }
+    }
+
+    /// Waits until no call is left of the cases, whose connections are closed.
+    pub(super) async fn nothing_left(&self) {
+        eventually!(self.gateway.metric("symgate_calls_in_flight", "").await == 0.0, "a call is left of a case");
     }
 
     /// The place of a case's instance.

@@ -177,7 +177,10 @@ impl Builder {
         let defaults = [("address", Value::from("127.0.0.1:0"))];
         let mut config = Table::new();
         config.insert("listen".into(), with_defaults(self.listen, &defaults));
-        config.insert("upstream".into(), self.upstream.into());
+        // What is said at the end may be said there only.
+        if !self.upstream.is_empty() {
+            config.insert("upstream".into(), self.upstream.into());
+        }
         config.insert("admin".into(), with_defaults(self.admin, &defaults));
         config.insert("log".into(), with_defaults(Table::new(), &[("format", "json".into())]));
         let mut registry = Table::from_iter([("name".to_owned(), "main".into())]);
