@@ -119,7 +119,7 @@ fn answer(method: &Method, path: &str, query: Option<&str>, view: &View, shutdow
     match path {
         "/" => respond(StatusCode::OK, TEXT, INDEX),
         "/livez" => respond(StatusCode::OK, TEXT, "ok\n"),
-        "/readyz" => match ready::not_ready(&snapshot, shutdown.is_draining()) {
+        "/readyz" => match ready::not_ready(&snapshot, shutdown.is_leaving()) {
             None => respond(StatusCode::OK, TEXT, "ok\n"),
             Some(reason) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
         },

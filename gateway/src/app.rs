@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::{
     admin,
-    config::Config,
+    config::{Config, Listen},
     control::{
         Control,
         plugin_files::{self, PluginFiles},
@@ -33,8 +33,6 @@ mod check;
 
 pub use self::check::check;
 
-/// Connections that the kernel holds ready for `accept`.
-const BACKLOG: i32 = 1024;
 /// What workers get to end their calls once the drain is over.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -44,8 +42,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// When it cannot start: a listener that cannot be bound, a plugin that cannot be loaded.
 pub fn run(config: &Config, program: Option<PathBuf>) -> anyhow::Result<()> {
     // First what fails most often and takes no time.
-    let data = bind("listen", config.listen.address)?;
-    let admin = bind("admin", config.admin.address)?;
+    let data = bind("listen", config.listen.address, config.listen.reuse_port)?;
+    let admin = bind("admin", config.admin.address, false)?;
     let mut config = config.clone();
     // Port 0 lets the system choose; an entry that names the chosen one is still this gateway.
     config.listen.address = data.local_addr()?;
@@ -85,21 +83,18 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
     let (listen, upstream) = (config.listen.clone(), config.upstream.clone());
     let proxy = Proxy { listener: data, listen, upstream, readers, metrics, shutdown: shutdown.clone() };
     let proxy = proxy::start(proxy).context("the data plane cannot start")?;
-    info!(listener = "data", address = %config.listen.address, workers = config.listen.workers, "listening");
     info!(listener = "admin", address = %admin_address, "listening");
 
     let proxy = spawn_blocking(|| proxy.join());
-    tokio::join!(control.run(config, updates, shutdown), end(config.listen.drain_timeout, trigger, signals, proxy),);
+    tokio::join!(control.run(config, updates, shutdown), end(&config.listen, trigger, signals, proxy));
     info!("ended");
     Ok(())
 }
 
-/// Drains at the first signal; ends when all calls have, when the time is over, or at the second signal.
-async fn end(drain_timeout: Duration, trigger: shutdown::Trigger, mut signals: Signals, mut proxy: JoinHandle<()>) {
+/// Leaves and drains at the first signal; ends when all calls have, when the time is over, or at the second signal.
+async fn end(listen: &Listen, trigger: shutdown::Trigger, mut signals: Signals, mut proxy: JoinHandle<()>) {
     signals.next().await;
-    info!(?drain_timeout, "draining: no new calls, those under way go on");
-    trigger.drain();
-    let cut_short = drained(drain_timeout, &mut signals, &mut proxy).await;
+    let cut_short = drained(listen, &trigger, &mut signals, &mut proxy).await;
     trigger.end();
     let Some(why) = cut_short else { return };
     warn!(why, "ending the calls under way");
@@ -109,10 +104,23 @@ async fn end(drain_timeout: Duration, trigger: shutdown::Trigger, mut signals: S
 }
 
 /// Waits until all calls have ended, or says why it waits no longer.
-async fn drained(limit: Duration, signals: &mut Signals, proxy: &mut JoinHandle<()>) -> Option<&'static str> {
+async fn drained(
+    &Listen { drain_delay, drain_timeout, .. }: &Listen,
+    trigger: &shutdown::Trigger,
+    signals: &mut Signals,
+    proxy: &mut JoinHandle<()>,
+) -> Option<&'static str> {
+    trigger.leave();
+    // Whatever announces this gateway is withdrawn from here on.
+    info!(?drain_delay, "leaving: no new calls should come, those that do are taken");
+    let in_peace = async {
+        sleep(drain_delay).await;
+        trigger.drain();
+        info!(?drain_timeout, "draining: no new calls, those under way go on");
+        timeout(drain_timeout, proxy).await.err().map(|_elapsed| "the drain took too long")
+    };
     tokio::select! {
-        _ = proxy => None,
-        () = sleep(limit) => Some("the drain took too long"),
+        cut_short = in_peace => cut_short,
         () = signals.next() => Some("told a second time"),
     }
 }
@@ -137,14 +145,19 @@ impl Signals {
     }
 }
 
-fn bind(section: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// A socket on an address: one that listens, or, shared with other processes, one that will.
+fn bind(section: &str, address: SocketAddr, shared: bool) -> anyhow::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let listen = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
+        socket.set_reuse_port(shared)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
+        // As soon as a shared one listens, it gets its part of the connections.
+        if !shared {
+            socket.listen(proxy::BACKLOG)?;
+        }
         Ok::<TcpListener, std::io::Error>(socket.into())
     };
     listen().with_context(|| {

@@ -45,9 +45,12 @@ use crate::{
     snapshot::Readers,
 };
 
+/// Connections that the kernel holds ready for `accept`.
+pub const BACKLOG: i32 = 1024;
+
 /// What the data plane is made of.
 pub struct Proxy {
-    /// Bound and non-blocking.
+    /// Bound and non-blocking; it listens, unless others share its port.
     pub listener: TcpListener,
     /// How clients are listened to.
     pub listen: Listen,
@@ -74,16 +77,15 @@ pub fn start(proxy: Proxy) -> io::Result<Running> {
     let Proxy { listener, listen, upstream, readers, metrics, shutdown } = proxy;
     let mut threads = Vec::new();
     let mut desks = Vec::new();
-    let (workers, max_connections) = (listen.workers.max(1), listen.max_connections);
-    let setup = Setup { listen, upstream, readers, metrics: metrics.clone(), shutdown: shutdown.clone() };
-    for number in 0..workers {
+    let setup = Setup { listen, upstream, readers, metrics, shutdown };
+    for number in 0..setup.listen.workers.max(1) {
         let (desk, accepted) = Desk::new();
         let setup = setup.clone();
         desks.push(desk);
         threads.push(thread(&format!("symgate-worker-{number}"), move || worker::run(setup, accepted))?);
     }
     threads.push(thread("symgate-acceptor", move || async move {
-        if let Err(error) = acceptor::accept(listener, max_connections, desks, metrics, shutdown).await {
+        if let Err(error) = acceptor::run(listener, desks, setup).await {
             tracing::error!(%error, "the listener cannot be used; no connection is accepted");
         }
     })?);

@@ -1,4 +1,4 @@
-//! The two steps of ending: first drain, then end.
+//! The steps of ending: first say so while all goes on, then drain, then end.
 
 use tokio::sync::watch;
 
@@ -6,11 +6,12 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Running,
+    Leaving,
     Draining,
     Ended,
 }
 
-/// Says that it is time to drain or to end.
+/// Says how far it is.
 #[derive(Clone, Debug)]
 pub struct Trigger(watch::Sender<Phase>);
 
@@ -25,14 +26,24 @@ pub fn channel() -> (Trigger, Shutdown) {
 }
 
 impl Trigger {
+    /// Whoever asks is told to send no more calls; those that come are taken.
+    pub fn leave(&self) {
+        self.reach(Phase::Leaving);
+    }
+
     /// No new calls; those under way go on.
     pub fn drain(&self) {
-        self.0.send_modify(|phase| *phase = (*phase).max(Phase::Draining));
+        self.reach(Phase::Draining);
     }
 
     /// Ends what is still under way.
     pub fn end(&self) {
-        self.0.send_replace(Phase::Ended);
+        self.reach(Phase::Ended);
+    }
+
+    /// There is no way back.
+    fn reach(&self, next: Phase) {
+        self.0.send_modify(|phase| *phase = (*phase).max(next));
     }
 }
 
@@ -47,8 +58,8 @@ impl Shutdown {
         drop(self.0.wait_for(|phase| *phase >= Phase::Ended).await);
     }
 
-    /// Whether the drain has begun.
-    pub fn is_draining(&self) -> bool {
-        *self.0.borrow() >= Phase::Draining
+    /// Whether the process was told to end, however far that is.
+    pub fn is_leaving(&self) -> bool {
+        *self.0.borrow() >= Phase::Leaving
     }
 }

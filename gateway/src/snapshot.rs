@@ -93,6 +93,13 @@ pub fn channel(first: Snapshot) -> (Writer, Readers) {
     (Writer { newest: sender, retired }, Readers { newest: receiver, retire })
 }
 
+impl Snapshot {
+    /// Whether calls can be placed: every registry was read whole once.
+    pub fn is_loaded(&self) -> bool {
+        !self.services.is_empty() && self.services.iter().all(|service| service.state.loaded)
+    }
+}
+
 impl Writer {
     /// Replaces the snapshot for all readers at once.
     pub fn publish(&self, snapshot: Snapshot) {

@@ -1,5 +1,9 @@
 //! SIGTERM: no new calls, the ones under way end in peace, then the process ends by itself.
 
+mod age;
+mod delay;
+mod shared_port;
+
 use std::time::Duration;
 
 use symgate_tests::{

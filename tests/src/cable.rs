@@ -1,6 +1,12 @@
-//! A network between the gateway and etcd that a test can cut and mend, while etcd itself goes on.
+//! A network, as between the gateway and etcd, that a test can cut and mend while both ends go on. Counts connections.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+};
 
 use tokio::{
     io::copy_bidirectional,
@@ -13,6 +19,7 @@ use tokio::{
 pub struct Cable {
     address: SocketAddr,
     whole: watch::Sender<bool>,
+    connections: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
 }
 
@@ -23,12 +30,25 @@ impl Cable {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (whole, state) = watch::channel(true);
+        let connections = Arc::new(AtomicU64::new(0));
+        let counter = connections.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
+                counter.fetch_add(1, SeqCst);
                 tokio::spawn(forward(socket, target.clone(), state.clone()));
             }
         });
-        Self { address, whole, accepting }
+        Self { address, whole, connections, accepting }
+    }
+
+    /// The address of this end.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How often it was connected to.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(SeqCst)
     }
 
     /// The URL of this end.

@@ -58,6 +58,19 @@ pub fn is_ours(status: &Status) -> bool {
     reason(status).is_some() || status.source().is_some()
 }
 
+/// Whether this client itself gave the call up before it sent anything of it: hyper does so with calls that it took for
+/// a connection which it closes.
+pub fn never_sent(status: &Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        if error.downcast_ref().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
 /// Fails unless the reply comes from an owner of the symbol.
 #[track_caller]
 pub fn assert_owner(reply: &KlineReply, symbol: &str) {

@@ -1,14 +1,20 @@
 //! Calls without pause from several clients, each call's end told to the test.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
 };
 
 use futures::future::BoxFuture;
 use tokio::task::JoinSet;
 
-use crate::{Gateway, client::Client};
+use crate::{
+    Gateway,
+    client::{self, Client},
+};
 
 /// A load that runs until it is stopped.
 pub struct Load {
@@ -24,11 +30,19 @@ impl Load {
     where
         F: Fn(Client, u64) -> BoxFuture<'static, ()> + Clone + Send + Sync + 'static,
     {
+        Self::at(gateway.address(), clients, call)
+    }
+
+    /// The same, on an address.
+    pub fn at<F>(address: SocketAddr, clients: usize, call: F) -> Self
+    where
+        F: Fn(Client, u64) -> BoxFuture<'static, ()> + Clone + Send + Sync + 'static,
+    {
         let stopping = Arc::new(AtomicBool::new(false));
         let calls = Arc::new(AtomicU64::new(0));
         let mut set = JoinSet::new();
         for _ in 0..clients {
-            let (client, call) = (gateway.client(), call.clone());
+            let (client, call) = (client::client(address), call.clone());
             let (stopping, calls) = (stopping.clone(), calls.clone());
             set.spawn(async move {
                 while !stopping.load(SeqCst) {

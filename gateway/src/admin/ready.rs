@@ -3,9 +3,9 @@
 use crate::snapshot::{Service, Snapshot};
 
 /// Why not; `None`: they can.
-pub(super) fn not_ready(snapshot: &Snapshot, draining: bool) -> Option<String> {
-    if draining {
-        return Some("draining: no new calls".into());
+pub(super) fn not_ready(snapshot: &Snapshot, leaving: bool) -> Option<String> {
+    if leaving {
+        return Some("draining: send no new calls".into());
     }
     if snapshot.services.is_empty() {
         return Some("starting: no snapshot was published yet".into());

@@ -100,7 +100,7 @@ async fn ready_once_every_table_was_read_and_until_the_drain() {
     admin.writer.publish(of([kline(true)]));
     assert_eq!(admin.get("/readyz").await, (200, "ok\n".into()));
     admin.trigger.drain();
-    assert_eq!(admin.get("/readyz").await, (503, "draining: no new calls\n".into()));
+    assert_eq!(admin.get("/readyz").await, (503, "draining: send no new calls\n".into()));
     assert_eq!(admin.get("/livez").await.0, 200, "alive while it drains");
     admin.trigger.end();
     timeout(Duration::from_secs(10), admin.serving).await.expect("ends with the process").expect("no panic");

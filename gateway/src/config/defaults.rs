@@ -76,6 +76,7 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             address: (Ipv4Addr::UNSPECIFIED, 9000).into(),
+            reuse_port: false,
             workers: thread::available_parallelism().map_or(1, usize::from),
             max_connections: 10_000,
             // hyper's 200 would make grpc-go clients queue the 201st call without a word.
@@ -86,6 +87,10 @@ impl Default for Listen {
             stream_window: 256 * KIB,
             connection_window: MIB,
             max_unread: 32 * MIB as usize,
+            max_connection_age: None,
+            max_connection_age_grace: None,
+            // How long others take to look at `/readyz` is theirs to know.
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
         }
     }

@@ -13,6 +13,8 @@ pub struct Listen {
     /// Where to listen.
     #[serde(deserialize_with = "units::listen_address")]
     pub address: SocketAddr,
+    /// Whether another process may listen there, too (SO_REUSEPORT). Then this one begins when calls can be placed.
+    pub reuse_port: bool,
     /// Data-plane threads.
     #[serde(deserialize_with = "units::count")]
     pub workers: usize,
@@ -42,7 +44,17 @@ pub struct Listen {
     /// Bytes of replies that may wait for one client connection to be read. A call whose reply does not fit any more ends.
     #[serde(deserialize_with = "units::size")]
     pub max_unread: usize,
-    /// How long calls may go on after SIGTERM.
+    /// How old a client connection may become before it is told to open no more streams. Each gets up to a tenth more or
+    /// less.
+    #[serde(deserialize_with = "units::some_timeout")]
+    pub max_connection_age: Option<Duration>,
+    /// How long the calls of such a connection may go on.
+    #[serde(deserialize_with = "units::some_timeout")]
+    pub max_connection_age_grace: Option<Duration>,
+    /// How long calls are still taken after SIGTERM, while `/readyz` says no.
+    #[serde(deserialize_with = "units::duration")]
+    pub drain_delay: Duration,
+    /// How long calls may go on after that.
     #[serde(deserialize_with = "units::duration")]
     pub drain_timeout: Duration,
 }

@@ -38,6 +38,11 @@ pub(super) fn timeout<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D:
     Ok(timeout)
 }
 
+/// A duration that is not zero, where none is one, too.
+pub(super) fn some_timeout<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    timeout(from).map(Some)
+}
+
 /// `16MiB`, `64KiB`, `1GiB`, `100B`, or a number of bytes; not zero.
 pub(super) fn size<'de, D: Deserializer<'de>, T: TryFrom<u64>>(from: D) -> Result<T, D::Error> {
     match Amount::deserialize(from)? {

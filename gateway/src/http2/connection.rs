@@ -26,6 +26,11 @@ use super::{
 const HEADER_TABLE: usize = 4096;
 /// The PING that tells when the first GOAWAY has reached the peer.
 const DRAIN_PING: [u8; 8] = *b"draining";
+/// Seconds until the last GOAWAY for a peer that does not answer that PING.
+const DRAIN_UNHEARD: u8 = 5;
+/// Seconds for one that does. Clients that stand on the h2 crate open streams while they have others, until the last
+/// GOAWAY, and fail those that cross it on the way; most have none at some moment before, and close the connection then.
+const DRAIN_HEARD: u8 = 2;
 
 /// What a connection may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +98,8 @@ enum Greeting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Drain {
     No,
-    /// The peer is told to open no more streams; those that are on their way are still taken.
-    Announced,
+    /// The peer is told to open no more streams; those that are on their way are still taken, for so many seconds.
+    Announced(u8),
     /// Streams above this one are not.
     Last(u32),
 }
@@ -204,8 +209,10 @@ impl Connection {
     /// A second has passed, more or less: budgets grow, memory that is not in use is given back.
     pub fn second_passed(&mut self) {
         self.floods.second_passed();
-        if self.drain == Drain::Announced {
-            self.say_last_stream();
+        match self.drain {
+            Drain::Announced(0..=1) => self.say_last_stream(),
+            Drain::Announced(seconds) => self.drain = Drain::Announced(seconds - 1),
+            Drain::No | Drain::Last(_) => {}
         }
         self.out.shrink();
         self.streams.shrink();
@@ -219,9 +226,16 @@ impl Connection {
         if self.role == Role::Client || self.greeting != Greeting::Done {
             return self.say_last_stream();
         }
-        self.drain = Drain::Announced;
+        self.drain = Drain::Announced(DRAIN_UNHEARD);
         self.go_away(0x7fff_ffff, Code::NO_ERROR, "");
         self.out.frame(kind::PING, 0, 0, &DRAIN_PING);
+    }
+
+    /// Ends the first step of a drain: there is no time left for streams that are on their way.
+    pub fn drain_at_once(&mut self) {
+        if matches!(self.drain, Drain::Announced(_)) {
+            self.say_last_stream();
+        }
     }
 
     /// Whether the drain is done: no stream is open and none will be.

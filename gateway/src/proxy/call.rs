@@ -176,6 +176,11 @@ impl Call {
         }
     }
 
+    /// Whether this is its client's connection.
+    pub(super) fn comes_over(&self, client: &Rc<Link>) -> bool {
+        Rc::ptr_eq(&self.client, client)
+    }
+
     /// When it asked to be told of the time.
     pub(super) fn times(&self) -> impl Iterator<Item = Instant> {
         [self.deadline, self.held_until, self.queued_until].into_iter().flatten()

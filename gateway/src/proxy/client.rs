@@ -12,7 +12,7 @@ use super::{
     call::Call,
     first_bytes,
     head::Head,
-    link::{Closed, Driver, Hears, Link},
+    link::{Closed, Driver, Hears, Life, Link},
     status::Reject,
     worker::Worker,
 };
@@ -44,6 +44,7 @@ pub(super) async fn serve(worker: Rc<Worker>, tcp: std::net::TcpStream) -> io::R
         return leave(tcp).await;
     }
     let link = Rc::new(Link::new(Connection::server(limits(&worker.listen))));
+    link.live_for(life(&worker.listen));
     let place = worker.links.borrow_mut().insert(link.clone());
     if worker.is_draining() {
         link.drain();
@@ -84,6 +85,15 @@ fn limits(listen: &Listen) -> Limits {
         connection_window: listen.connection_window,
         rates: Rates { resets: listen.max_resets_per_second, frames: listen.max_control_frames_per_second },
     }
+}
+
+/// A tenth more or less, so that clients which came together do not leave together.
+fn life(listen: &Listen) -> Life {
+    let seconds = |time: Duration| u32::try_from(time.as_secs().max(1)).unwrap_or(u32::MAX);
+    let spread = |age: Duration| seconds(age.mul_f64(0.9 + fastrand::f64() / 5.0));
+    let drain = listen.max_connection_age.map_or(u32::MAX, spread);
+    let end = listen.max_connection_age_grace.map_or(u32::MAX, |grace| drain.saturating_add(seconds(grace)));
+    Life { drain, end }
 }
 
 impl Hears for Client {

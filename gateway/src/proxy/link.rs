@@ -35,8 +35,19 @@ pub(super) struct Link {
     greeted: Cell<bool>,
     /// Seconds since it was opened, as the worker counts them.
     age: Cell<u32>,
+    /// How old it may become.
+    life: Cell<Life>,
     /// Nothing can be sent any more.
     closed: Cell<bool>,
+}
+
+/// How old a connection may become, in seconds.
+#[derive(Clone, Copy)]
+pub(super) struct Life {
+    /// Before it takes no more streams.
+    pub(super) drain: u32,
+    /// Before the calls that are left end.
+    pub(super) end: u32,
 }
 
 /// What a worker lends to whichever of its connections reads.
@@ -83,6 +94,7 @@ impl Link {
             awake: Cell::new(false),
             greeted: Cell::new(false),
             age: Cell::new(0),
+            life: Cell::new(Life { drain: u32::MAX, end: u32::MAX }),
             closed: Cell::new(false),
         }
     }
@@ -114,9 +126,22 @@ impl Link {
         if self.greeted.get() { 0 } else { self.age.get() }
     }
 
+    /// It may become so old.
+    pub(super) fn live_for(&self, life: Life) {
+        self.life.set(life);
+    }
+
+    /// Whether the calls that are left must end.
+    pub(super) fn has_lived(&self) -> bool {
+        self.age.get() >= self.life.get().end
+    }
+
     /// A second has passed.
     pub(super) fn second_passed(&self) {
         self.age.set(self.age.get().saturating_add(1));
+        if self.age.get() == self.life.get().drain {
+            self.drain();
+        }
         let mut http2 = self.http2.borrow_mut();
         http2.second_passed();
         let speaks = !http2.output().is_empty();
@@ -129,6 +154,11 @@ impl Link {
     /// Takes no more streams, and closes when the last has ended.
     pub(super) fn drain(&self) {
         self.with(Connection::drain);
+    }
+
+    /// Closes as soon as the streams that are known have ended.
+    pub(super) fn drain_at_once(&self) {
+        self.with(Connection::drain_at_once);
     }
 
     /// Closes without a word: the peer never had one.

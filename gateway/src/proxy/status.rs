@@ -151,6 +151,15 @@ impl Reject {
         Self::new(Code::Unavailable, "owner-moved", format!("{of} moved away from {from}; call again"))
     }
 
+    /// The client's connection is older than may be.
+    pub(super) fn connection_age() -> Self {
+        Self::new(
+            Code::Unavailable,
+            "connection-age",
+            "max_connection_age of [listen] and its grace are over; call again",
+        )
+    }
+
     /// The instance broke a rule of HTTP/2 in its reply.
     pub(super) fn broken(address: impl std::fmt::Display, why: &str) -> Self {
         Self::new(Code::Internal, "upstream-broken", format!("instance {address} broke the rules of HTTP/2: {why}"))

@@ -142,12 +142,19 @@ async fn seconds(worker: Rc<Worker>) {
     loop {
         every.tick().await;
         let mut queued = 0;
+        let mut old = Vec::new();
         for (_, link) in worker.links.borrow().iter() {
             link.second_passed();
             queued += link.look(crate::http2::Connection::queued) as i64;
             if link.silent() > client::HANDSHAKE {
                 link.drop_silent();
             }
+            if link.has_lived() {
+                old.push(link.clone());
+            }
+        }
+        if !old.is_empty() {
+            worker.stop_calls(&Reject::connection_age(), |call| old.iter().any(|link| call.comes_over(link)));
         }
         worker.end_moved();
         worker.metrics.queued_bytes.inc_by(queued - worker.queued.replace(queued));
@@ -317,11 +324,16 @@ impl Worker {
             () = time::sleep(self.listen.drain_timeout) => {}
             () = shutdown.ended() => {}
         }
-        let calls: Vec<_> = self.calls.borrow().iter().map(|(key, _)| key).collect();
-        for key in calls {
-            self.on_call(key, |call| Some(call.stop(&Reject::draining())));
-        }
+        self.stop_calls(&Reject::draining(), |_| true);
+        self.links.borrow().iter().for_each(|(_, link)| link.drain_at_once());
         let _ = time::timeout(LAST_WORDS, self.idle()).await;
+    }
+
+    fn stop_calls(self: &Rc<Self>, reject: &Reject, which: impl Fn(&Call) -> bool) {
+        let calls: Vec<_> = self.calls.borrow().iter().filter(|(_, call)| which(call)).map(|(key, _)| key).collect();
+        for key in calls {
+            self.on_call(key, |call| Some(call.stop(reject)));
+        }
     }
 
     async fn idle(&self) {

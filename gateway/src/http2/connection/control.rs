@@ -7,7 +7,7 @@ use crate::http2::{
     frame::{Head, flag, kind, number},
 };
 
-use super::{Connection, DRAIN_PING, Drain, Greeting, Role};
+use super::{Connection, DRAIN_HEARD, DRAIN_PING, Drain, Greeting, Role};
 
 type Outcome<'a> = Result<Option<Event<'a>>, Wrong>;
 
@@ -71,8 +71,10 @@ impl Connection {
         if !head.has(flag::ACK) {
             self.floods.count(Flood::Pings)?;
             self.out.frame(kind::PING, flag::ACK, 0, payload);
-        } else if payload == DRAIN_PING && self.drain == Drain::Announced {
-            self.say_last_stream();
+        } else if payload == DRAIN_PING
+            && let Drain::Announced(seconds) = self.drain
+        {
+            self.drain = Drain::Announced(seconds.min(DRAIN_HEARD));
         }
         Ok(None)
     }

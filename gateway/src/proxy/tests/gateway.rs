@@ -76,6 +76,7 @@ impl Setup {
             connection_window: 1024 * 1024,
             max_unread: 32 << 20,
             drain_timeout: Duration::from_secs(60),
+            ..Listen::default()
         };
         let upstream = Upstream {
             connect_timeout: Duration::from_secs(5),
