@@ -1,10 +1,12 @@
 //! What passes through the gateway unchanged: metadata of both sorts, status, details, trailers.
 
+mod compressed;
+
 use bytes::Bytes;
 use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, Response};
 use symgate_tests::{
-    Gateway, Instance, RegistryFile,
+    Gateway, Instance, RegistryFile, Route,
     client::{ask, reason},
     instance::Behaviour,
     raw::{RawClient, RawInstance, framed, grpc},
@@ -108,4 +110,56 @@ async fn a_response_of_trailers_only_stays_one() {
     assert_eq!(answer.headers["grpc-status"], "9");
     assert_eq!(answer.headers["grpc-message"], "not%20now", "not decoded, not encoded again");
     assert_eq!(answer.headers["c"], "d");
+}
+
+#[tokio::test]
+async fn health_and_reflection_of_instances_pass_as_any_other_service() {
+    const BOTH_WAYS: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let instance = RawInstance::start(|(mut request, mut respond)| {
+        async move {
+            let path = request.uri().path().to_owned();
+            let head = Response::builder().header("content-type", "application/grpc").header("path", path);
+            let mut replies = respond.send_response(head.body(()).unwrap(), false).unwrap();
+            // What comes is what goes, message by message.
+            while let Some(chunk) = request.body_mut().data().await {
+                replies.send_data(chunk.unwrap(), false).unwrap();
+            }
+            replies.send_trailers(HeaderMap::from_iter([("grpc-status".parse().unwrap(), 0.into())])).unwrap();
+        }
+        .boxed()
+    })
+    .await;
+    let registry = RegistryFile::of(&[("BTC_USDT", instance.address())]);
+    registry.put("plainRpc/1", instance.address());
+    let by_symbol = r#"{ builtin = "metadata-key", key = "symbol" }"#;
+    let extract: toml::Value = format!("it = {by_symbol}").parse::<toml::Table>().unwrap()["it"].clone();
+    let gateway = Gateway::builder()
+        .file(&registry)
+        .route(Route::to("klineRpc").on("/grpc.health.v1.Health/").with("extract", extract))
+        .route(Route::to("plainRpc").on("/grpc.reflection.v1.ServerReflection/").unsplit());
+    let gateway = gateway.start().await;
+    gateway.ready().await;
+    let client = RawClient::connect(gateway.address()).await;
+    let message = Bytes::from_static(&[0, 0, 0, 0, 3, 10, 1, b'x']);
+    for (path, symbol, expected) in [
+        ("/grpc.health.v1.Health/Check", Some("BTC_USDT"), Some(0)),
+        ("/grpc.health.v1.Health/Watch", Some("BTC_USDT"), Some(0)),
+        ("/grpc.health.v1.Health/Check", None, Some(3)),
+        (BOTH_WAYS, None, Some(0)),
+        ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", None, Some(12)),
+    ] {
+        let request = symbol.into_iter().fold(grpc(path), |request, symbol| request.header("symbol", symbol));
+        let answer = client.call(request.body(()).unwrap(), message.clone()).await.unwrap();
+        assert_eq!(answer.grpc_status(), expected, "{path} {symbol:?}: {answer:?}");
+        if expected == Some(0) {
+            assert_eq!((&answer.headers["path"], &answer.body[..]), (&path.parse().unwrap(), &message[..]));
+        }
+    }
+    // Both ways at once, as reflection is spoken.
+    let (response, mut requests) = client.open(grpc(BOTH_WAYS).body(()).unwrap()).await.unwrap();
+    requests.send_data(message.clone(), false).unwrap();
+    let mut replies = response.await.unwrap().into_body();
+    assert_eq!(replies.data().await.unwrap().unwrap(), message);
+    requests.send_data(message.clone(), true).unwrap();
+    assert_eq!(replies.data().await.unwrap().unwrap(), message, "a reply to each request");
 }
