@@ -31,6 +31,8 @@ const DRAIN_UNHEARD: u8 = 5;
 /// Seconds for one that does. Clients that stand on the h2 crate open streams while they have others, until the last
 /// GOAWAY, and fail those that cross it on the way; most have none at some moment before, and close the connection then.
 const DRAIN_HEARD: u8 = 2;
+/// The PING that asks whether the peer still lives. Whatever comes is answer enough.
+const LIFE_PING: [u8; 8] = *b"alive?\0\0";
 
 /// What a connection may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +69,8 @@ pub struct Connection {
     early_window: u32,
     out: Out,
     drain: Drain,
-    /// The peer said GOAWAY.
-    peer_leaves: bool,
+    /// The peer said GOAWAY, at last with this code.
+    peer_leaves: Option<Code>,
     floods: Floods,
     /// Streams that a peer leaves behind when it goes, not told yet.
     left_behind: Vec<(Token, Reset)>,
@@ -144,7 +146,7 @@ impl Connection {
             early_window,
             out,
             drain: Drain::No,
-            peer_leaves: false,
+            peer_leaves: None,
             floods: Floods::new(limits.rates),
             left_behind: Vec::new(),
             released: Vec::new(),
@@ -173,14 +175,14 @@ impl Connection {
         self.streams.queued()
     }
 
-    /// Streams that are open.
+    /// Streams that are open, without those that stand aside.
     pub fn streams(&self) -> usize {
-        self.streams.len()
+        self.streams.len() - self.streams.aside()
     }
 
     /// Streams that could be opened now.
     pub fn room(&self) -> usize {
-        let closed = self.greeting != Greeting::Done || self.peer_leaves || self.drain != Drain::No;
+        let closed = self.greeting != Greeting::Done || self.peer_leaves.is_some() || self.drain != Drain::No;
         if closed || self.last >= 0x7fff_fffd {
             return 0;
         }
@@ -190,6 +192,16 @@ impl Connection {
     /// Streams that the peer allows in all.
     pub fn max_streams(&self) -> usize {
         self.peer.max_streams as usize
+    }
+
+    /// The code of the peer's last GOAWAY, if it said one.
+    pub fn peer_leaves(&self) -> Option<Code> {
+        self.peer_leaves
+    }
+
+    /// Asks the peer for a sign of life.
+    pub fn probe(&mut self) {
+        self.out.frame(kind::PING, 0, 0, &LIFE_PING);
     }
 
     /// Whether streams have to wait because the peer took nothing of what others on the connection sent it.
@@ -238,9 +250,9 @@ impl Connection {
         }
     }
 
-    /// Whether the drain is done: no stream is open and none will be.
+    /// Whether the drain is done: no stream is open and none will be. It does not wait for those that stand aside.
     pub fn is_drained(&self) -> bool {
-        matches!(self.drain, Drain::Last(_)) && self.streams.len() == 0
+        matches!(self.drain, Drain::Last(_)) && self.streams() == 0
     }
 
     /// Tells the peer why the connection ends.

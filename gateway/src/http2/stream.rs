@@ -31,6 +31,8 @@ pub(super) struct Stream {
     pub(super) queue: VecDeque<u8>,
     /// Stands in the line of streams that wait for the connection.
     pub(super) in_line: bool,
+    /// It is no use of the connection, and keeps it from nothing.
+    pub(super) aside: bool,
 }
 
 /// What the peer may send.
@@ -71,6 +73,7 @@ impl Stream {
             begins: 0,
             queue: VecDeque::new(),
             in_line: false,
+            aside: false,
         }
     }
 

@@ -15,6 +15,8 @@ const ENDED: usize = 8;
 #[derive(Default)]
 pub(super) struct Streams {
     open: FxHashMap<u32, Stream>,
+    /// How many of them stand aside.
+    aside: usize,
     /// Bytes in all queues.
     queued: usize,
     line: VecDeque<u32>,
@@ -29,6 +31,11 @@ impl Streams {
     /// How many are open.
     pub(super) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// How many of them are no use of the connection.
+    pub(super) fn aside(&self) -> usize {
+        self.aside
     }
 
     /// Bytes that wait in them.
@@ -48,6 +55,7 @@ impl Streams {
 
     /// Opens one.
     pub(super) fn insert(&mut self, id: u32, stream: Stream) {
+        self.aside += usize::from(stream.aside);
         self.open.insert(id, stream);
     }
 
@@ -147,6 +155,7 @@ impl Streams {
 
     fn remove(&mut self, id: u32) -> Option<Stream> {
         let stream = self.open.remove(&id)?;
+        self.aside -= usize::from(stream.aside);
         self.queued -= stream.queue.len();
         if stream.in_line {
             self.line.retain(|waits| *waits != id);

@@ -88,7 +88,8 @@ impl Connection {
         };
         self.floods.count(Flood::Settings)?;
         let last = u32::from_be_bytes([l3, l2, l1, l0]) & 0x7fff_ffff;
-        let by_peer = Reset::ByPeer(Code(u32::from_be_bytes([c3, c2, c1, c0])));
+        let code = Code(u32::from_be_bytes([c3, c2, c1, c0]));
+        let by_peer = Reset::ByPeer(code);
         if self.role == Role::Client {
             let lost: Vec<_> = self.streams.iter_mut().map(|(id, _)| id).filter(|id| *id > last).collect();
             for id in lost {
@@ -98,7 +99,7 @@ impl Connection {
                 self.left_behind.extend(stream.token.map(|token| (token, reset)));
             }
         }
-        let first = !std::mem::replace(&mut self.peer_leaves, true);
+        let first = self.peer_leaves.replace(code).is_none();
         Ok(first.then_some(Event::GoingAway))
     }
 

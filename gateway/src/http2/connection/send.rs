@@ -15,6 +15,22 @@ const OUT_LIMIT: usize = 64 * 1024;
 impl Connection {
     /// Opens a stream with a request. `None`: there is no [`room`](Self::room), and nothing was sent.
     pub fn open<'f>(&mut self, token: Token, head: impl Iterator<Item = Field<'f>>, end: bool) -> Option<u32> {
+        self.open_stream(token, head, end, false)
+    }
+
+    /// The same for a stream that stands aside: a watch on the peer, which is no use of the connection. It counts only
+    /// where the peer counts, and a drain does not wait for it.
+    pub fn open_aside<'f>(&mut self, token: Token, head: impl Iterator<Item = Field<'f>>) -> Option<u32> {
+        self.open_stream(token, head, false, true)
+    }
+
+    fn open_stream<'f>(
+        &mut self,
+        token: Token,
+        head: impl Iterator<Item = Field<'f>>,
+        end: bool,
+        aside: bool,
+    ) -> Option<u32> {
         if self.room() == 0 {
             return None;
         }
@@ -23,6 +39,7 @@ impl Connection {
         let mut stream = Stream::new(Coming::Head, self.peer.window, self.limits.stream_window);
         stream.token = Some(token);
         stream.begins = self.out.end();
+        stream.aside = aside;
         if end {
             stream.going = Going::Ended;
         }

@@ -233,3 +233,32 @@ fn a_stream_of_which_no_byte_was_taken_was_never_sent() {
     rig.connection.output_taken(1);
     assert_eq!(unsent(&mut rig.connection), [(10, false)], "a part of it was");
 }
+
+#[test]
+fn a_stream_that_stands_aside_is_no_use_of_the_connection() {
+    let mut rig = Rig::client_of(&[(3, 3)]);
+    let aside = rig.connection.open_aside(7, fields(POST).iter()).expect("room");
+    assert_eq!((rig.connection.streams(), rig.connection.room()), (0, 2), "the server counts it");
+    rig.said();
+    let call = rig.open(true);
+    assert_eq!((rig.connection.streams(), rig.connection.room()), (1, 1));
+    rig.connection.drain();
+    assert!(!rig.connection.is_drained(), "the call goes on");
+    rig.connection.reset(call, Code::CANCEL);
+    assert!(rig.connection.is_drained(), "nothing else is waited for");
+    rig.connection.reset(aside, Code::CANCEL);
+    assert_eq!((rig.connection.streams(), rig.connection.is_drained()), (0, true));
+}
+
+#[test]
+fn a_sign_of_life_is_asked_for_by_a_ping() {
+    let mut rig = Rig::client();
+    rig.connection.probe();
+    let said = rig.said();
+    let [Said::Ping(payload)] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(rig.hears(&frame(kind::PING, flag::ACK, 0, payload)), []);
+    assert_eq!(rig.connection.peer_leaves(), None);
+    rig.hears(&go_away(0, Code::NO_ERROR));
+    rig.hears(&go_away(0, Code::ENHANCE_YOUR_CALM));
+    assert_eq!(rig.connection.peer_leaves(), Some(Code::ENHANCE_YOUR_CALM), "the last word counts");
+}
