@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub use self::{
     error::ConfigError,
     listen::Listen,
-    route::{NoSymbol, OnFailure, Route},
+    route::{Health, NoSymbol, OnFailure, Route},
     upstream::Upstream,
 };
 use crate::routing::{KeyTemplate, Layout};

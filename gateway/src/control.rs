@@ -9,11 +9,12 @@ pub mod source;
 
 mod index;
 mod lives;
+mod rereads;
 mod sources;
 mod survey;
 mod tracked;
 
-pub use self::survey::survey;
+pub use self::{rereads::Reread, survey::survey};
 
 use std::{
     collections::BTreeSet,
@@ -27,12 +28,12 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::{lives::Lives, plugin_files::PluginUpdate, source::Update, tracked::Tracked};
+use self::{lives::Lives, plugin_files::PluginUpdate, rereads::Rereads, source::Update, tracked::Tracked};
 use crate::{
     config::Config,
     metrics::Metrics,
     plugin::Plugin,
-    routing::Routes,
+    routing::{Address, Routes},
     shutdown::Shutdown,
     snapshot::{self, Readers, Refused, Snapshot, Writer},
 };
@@ -79,7 +80,7 @@ impl Control {
         mut shutdown: Shutdown,
     ) {
         let (sender, mut updates) = mpsc::channel(UPDATES);
-        sources::spawn(config, &sender);
+        let mut rereads = Rereads::new(sources::spawn(config, &sender));
         let mut due: Option<Instant> = None;
         let mut not_before = Instant::now();
         loop {
@@ -92,7 +93,7 @@ impl Control {
                 }
                 Some(update) = updates.recv() => self.registry_says(update),
                 Some(update) = plugins.recv() => self.plugin_changed(update),
-                () = self.writer.free_retired() => {}
+                address = self.writer.doubted() => self.read_again(&address, &mut rereads),
             }
             if self.dirty && due.is_none() {
                 due = Some(not_before.max(Instant::now()));
@@ -117,6 +118,15 @@ impl Control {
         service.hear(update.change, &mut self.lives, &self.metrics);
         self.changed.insert(update.service);
         self.dirty = true;
+    }
+
+    /// What the registry says of an instance that cannot be reached may be wrong: a delete may have been lost.
+    fn read_again(&self, address: &Address, rereads: &mut Rereads) {
+        for (at, service) in self.services.iter().enumerate() {
+            if service.announces(address) && rereads.ask(at, Instant::now().into_std()) {
+                info!(service = service.name(), %address, "the instance cannot be connected: reading the registry again");
+            }
+        }
     }
 
     fn plugin_changed(&mut self, update: PluginUpdate) {

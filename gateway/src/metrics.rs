@@ -26,6 +26,10 @@ pub struct Metrics {
     pub upstream_connections: Gauge,
     /// Connections to instances that could not be opened.
     pub connect_failures: Counter,
+    /// Instances that calls keep away from after failures, each time that begins.
+    pub ejections: Counter,
+    /// Times that an instance said to serve, or not to.
+    pub health_changes: Counter,
     /// Bytes of messages that wait in the gateway for a reader.
     pub queued_bytes: Gauge,
     connection_errors: Family<PeerLabels, Counter>,
@@ -178,6 +182,8 @@ impl Metrics {
             downstream_connections: Gauge::default(),
             upstream_connections: Gauge::default(),
             connect_failures: Counter::default(),
+            ejections: Counter::default(),
+            health_changes: Counter::default(),
             queued_bytes: Gauge::default(),
             connection_errors: Family::default(),
             stream_errors: Family::default(),
@@ -211,6 +217,9 @@ impl Metrics {
         registry.register("downstream_connections", "Open client connections", self.downstream_connections.clone());
         registry.register("upstream_connections", "Open connections to instances", self.upstream_connections.clone());
         registry.register("connect_failures", "Connections to instances not opened", self.connect_failures.clone());
+        registry.register("ejections", "Instances that calls keep away from after failures", self.ejections.clone());
+        let help = "Times that an instance said that it serves, or does not";
+        registry.register("health_changes", help, self.health_changes.clone());
         let errors = self.connection_errors.clone();
         registry.register("connection_errors", "Connections ended because the peer broke a rule of HTTP/2", errors);
         let errors = self.stream_errors.clone();

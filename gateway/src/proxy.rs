@@ -18,6 +18,7 @@ mod first_message;
 mod head;
 mod held;
 mod inputs;
+mod keepalive;
 mod link;
 mod moved;
 mod request;

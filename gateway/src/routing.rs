@@ -11,7 +11,7 @@ mod table;
 
 pub use address::{Address, BadAddress};
 pub use call::{Found, Head};
-pub use instance::{Instance, Live};
+pub use instance::{Ejected, Ejection, Failure, Instance, Live};
 pub use registration::{BadRegistration, KeyTemplate, Labels, Layout, Registration};
 pub use routes::{Condition, PathMatch, Routes};
 pub use symbol::Symbol;

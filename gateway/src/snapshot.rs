@@ -1,6 +1,8 @@
 //! The only meeting point of control plane, data plane and admin: one writer publishes immutable snapshots whole,
 //! readers look at the newest. Knows neither side.
 
+mod doubts;
+
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use tokio::sync::{mpsc, watch};
@@ -8,8 +10,10 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     config::Route,
     plugin::Plugin,
-    routing::{Routes, ServiceTable},
+    routing::{Address, Routes, ServiceTable},
 };
+
+pub use self::doubts::Doubts;
 
 /// One immutable whole of routes, table and plugins.
 #[derive(Clone, Default)]
@@ -67,6 +71,7 @@ pub struct TableState {
 pub struct Writer {
     newest: watch::Sender<Arc<Snapshot>>,
     retired: mpsc::UnboundedReceiver<Arc<Snapshot>>,
+    doubts: mpsc::Receiver<Address>,
 }
 
 /// Sees the newest snapshot; each thread keeps its own.
@@ -84,13 +89,15 @@ pub struct Changes(watch::Receiver<Arc<Snapshot>>);
 pub struct Readers {
     newest: watch::Receiver<Arc<Snapshot>>,
     retire: mpsc::UnboundedSender<Arc<Snapshot>>,
+    doubts: Doubts,
 }
 
 /// A writer of snapshots that start with `first`, and what makes its readers.
 pub fn channel(first: Snapshot) -> (Writer, Readers) {
     let (sender, receiver) = watch::channel(Arc::new(first));
     let (retire, retired) = mpsc::unbounded_channel();
-    (Writer { newest: sender, retired }, Readers { newest: receiver, retire })
+    let (tell, doubts) = Doubts::channel();
+    (Writer { newest: sender, retired, doubts }, Readers { newest: receiver, retire, doubts: tell })
 }
 
 impl Snapshot {
@@ -106,11 +113,15 @@ impl Writer {
         self.newest.send_replace(Arc::new(snapshot));
     }
 
-    /// Waits until readers let go of an old snapshot and frees it here, off their threads.
-    pub async fn free_retired(&mut self) {
-        match self.retired.recv().await {
-            Some(snapshot) => drop(snapshot),
-            None => std::future::pending().await,
+    /// Waits until a worker cannot reach an instance. Meanwhile frees the old snapshots that readers let go of, off
+    /// their threads.
+    pub async fn doubted(&mut self) -> Address {
+        loop {
+            tokio::select! {
+                Some(snapshot) = self.retired.recv() => drop(snapshot),
+                Some(address) = self.doubts.recv() => return address,
+                else => return std::future::pending().await,
+            }
         }
     }
 }
@@ -121,6 +132,11 @@ impl Readers {
         let newest = self.newest.clone();
         let current = newest.borrow().clone();
         Reader { newest, current, retire: self.retire.clone() }
+    }
+
+    /// Where to tell which instances cannot be reached.
+    pub fn doubts(&self) -> Doubts {
+        self.doubts.clone()
     }
 
     /// Tells of every later publication.

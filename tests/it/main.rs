@@ -29,5 +29,6 @@ mod reload;
 mod retries;
 mod routing;
 mod tidy;
+mod upstream;
 mod upstream_errors;
 mod waiting;

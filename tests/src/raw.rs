@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use h2::{RecvStream, client, server};
 use http::{HeaderMap, Request, Response, StatusCode};
 use tokio::{
@@ -35,6 +35,9 @@ pub struct RawInstance {
     address: SocketAddr,
     accepting: JoinHandle<()>,
 }
+
+/// Where an instance is asked for its health.
+pub const HEALTH: &str = "/grpc.health.v1.Health/Watch";
 
 /// One request as a [`RawInstance`] gets it, and the means to answer.
 pub type Exchange = (Request<RecvStream>, server::SendResponse<Bytes>);
@@ -135,12 +138,28 @@ impl RawInstance {
     where
         F: Fn(Exchange) -> BoxFuture<'static, ()> + Send + Sync + 'static,
     {
+        Self::start_with(&server::Builder::new(), move |(request, mut respond)| {
+            if request.uri().path() != HEALTH {
+                return answer((request, respond));
+            }
+            let head = Response::builder().header("content-type", "application/grpc").header("grpc-status", "12");
+            drop(respond.send_response(head.body(()).unwrap(), true));
+            std::future::ready(()).boxed()
+        })
+        .await
+    }
+
+    /// The same with these settings; requests for its health are given to `answer`, too.
+    pub async fn start_with<F>(builder: &server::Builder, answer: F) -> Self
+    where
+        F: Fn(Exchange) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let answer = Arc::new(answer);
+        let (builder, answer) = (builder.clone(), Arc::new(answer));
         let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(socket, answer.clone()));
+                tokio::spawn(serve(builder.clone(), socket, answer.clone()));
             }
         });
         Self { address, accepting }
@@ -158,11 +177,11 @@ impl Drop for RawInstance {
     }
 }
 
-async fn serve<F>(socket: TcpStream, answer: Arc<F>)
+async fn serve<F>(builder: server::Builder, socket: TcpStream, answer: Arc<F>)
 where
     F: Fn(Exchange) -> BoxFuture<'static, ()> + Send + Sync + 'static,
 {
-    let Ok(mut connection) = server::handshake(socket).await else { return };
+    let Ok(mut connection) = builder.handshake(socket).await else { return };
     while let Some(Ok(exchange)) = connection.accept().await {
         tokio::spawn(answer(exchange));
     }

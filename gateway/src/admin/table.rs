@@ -55,6 +55,10 @@ struct Shown<'a> {
     connections: u32,
     in_flight: u32,
     latency_us: u32,
+    /// Until when calls keep away from it, in milliseconds of Unix time.
+    ejected_until_unix_ms: Option<u64>,
+    /// What it says of its health, if it says anything.
+    serving: Option<bool>,
 }
 
 impl Filter {
@@ -119,5 +123,7 @@ fn shown(instance: &Instance) -> Shown<'_> {
         connections: instance.live.connections(),
         in_flight: instance.live.in_flight(),
         latency_us: instance.live.latency_us(),
+        ejected_until_unix_ms: instance.live.ejection().until(),
+        serving: instance.live.health(),
     }
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     config,
     plugin::Host,
-    routing::{Instance, Labels, Live, ServiceTable},
+    routing::{Failure, Instance, Labels, Live, ServiceTable},
     shutdown::{self, Trigger},
     snapshot::{self, Service, TableState, Writer},
 };
@@ -64,6 +64,9 @@ fn instance(address: &str) -> Arc<Instance> {
     let live = Live::new(address.parse().expect("an address"));
     live.call_started();
     live.observe_latency(250);
+    live.set_health(Some(false));
+    live.ejection().failed(Failure::Lost, 1);
+    live.ejection().set_until(5_000);
     let labels = Labels::from_iter([("zone".to_owned(), "a".to_owned())]);
     Arc::new(Instance { labels, weight: 2, order: 1, owner: 1, draining: false, live: Arc::new(live) })
 }
@@ -112,6 +115,7 @@ async fn the_table_shows_owners() {
     let btc = json!([{
         "address": "10.0.0.1:9000", "weight": 2, "labels": { "zone": "a" },
         "connections": 0, "in_flight": 1, "latency_us": 250,
+        "ejected_until_unix_ms": 5_000, "serving": false,
     }]);
     let found = admin.json("/table?service=klineRpc&symbol=BTC%2FUSDT").await;
     let expected = json!({ "services": [{

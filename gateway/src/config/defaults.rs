@@ -68,6 +68,11 @@ pub(super) const fn unknown_symbol() -> u8 {
     5
 }
 
+/// `[[route]] health`: the server as a whole.
+pub(super) const fn health() -> Option<String> {
+    Some(String::new())
+}
+
 pub(super) const fn max_first_message() -> usize {
     MIB as usize
 }
@@ -103,6 +108,12 @@ impl Default for Upstream {
             warm_connections: 1_024,
             max_queued: 1_000,
             queue_timeout: Duration::from_secs(10),
+            // As go-zero servers do from their side.
+            idle_timeout: Duration::from_secs(300),
+            keepalive_interval: Duration::from_secs(20),
+            keepalive_timeout: Duration::from_secs(10),
+            eject_after: 3,
+            eject_time: Duration::from_secs(1),
         }
     }
 }

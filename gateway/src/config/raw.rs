@@ -130,6 +130,8 @@ pub(super) struct Route {
     pub(super) idempotent: Vec<Spanned<String>>,
     #[serde(default = "defaults::retry_budget", deserialize_with = "units::share")]
     pub(super) retry_budget: f64,
+    #[serde(default = "defaults::health", deserialize_with = "units::health")]
+    pub(super) health: Option<String>,
 }
 
 /// Who decides for a route.

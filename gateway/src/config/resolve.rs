@@ -1,7 +1,7 @@
 //! From what the file says to what it means: names become places in lists, relative paths start at the file's folder,
 //! and what does not fit together is refused. Goes on after a mistake, so that one look shows them all.
 
-use std::{collections::HashSet, ops::Range, path::Path};
+use std::{collections::HashSet, ops::Range, path::Path, sync::Arc};
 
 use toml::Spanned;
 
@@ -9,7 +9,9 @@ use self::{
     policies::{Kind, Policies},
     services::Services,
 };
-use super::{Admin, CodeCache, Config, Listen, OnFailure, Route, defaults, environment::Lookup, error::Mistake, raw};
+use super::{
+    Admin, CodeCache, Config, Health, Listen, OnFailure, Route, defaults, environment::Lookup, error::Mistake, raw,
+};
 use crate::routing::{Condition, PathMatch};
 
 mod policies;
@@ -27,9 +29,12 @@ pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Resul
         mistakes.say(0..0, "there is no [[route]], so no call could be answered; add one with `match` and `service`");
     }
     let mut routes = Vec::new();
-    for raw in raw.route {
+    let mut names = HealthNames::default();
+    for mut raw in raw.route {
         let at = raw.path.span();
-        let Some(route) = route(raw, routes.len(), &mut services, &mut policies, &mut mistakes) else { continue };
+        let health = raw.health.take().map(|name| names.health(name, &at, &mut mistakes));
+        let Some(mut route) = route(raw, routes.len(), &mut services, &mut policies, &mut mistakes) else { continue };
+        route.health = health;
         if let Some(earlier) = routes.iter().find(|earlier| takes_all(earlier, &route)) {
             mistakes.say(at, never_taken(earlier));
         }
@@ -68,6 +73,27 @@ impl Mistakes {
 
     fn or<T>(self, value: T) -> Result<T, Vec<Mistake>> {
         if self.0.is_empty() { Ok(value) } else { Err(self.0) }
+    }
+}
+
+/// The distinct names that instances are asked for their health under.
+#[derive(Default)]
+struct HealthNames(Vec<Arc<str>>);
+
+impl HealthNames {
+    fn health(&mut self, name: String, at: &Range<usize>, mistakes: &mut Mistakes) -> Health {
+        let name: Arc<str> = name.into();
+        let known = self.0.iter().position(|known| *known == name);
+        let place = known.unwrap_or(self.0.len());
+        if known.is_none() {
+            self.0.push(name.clone());
+            if place == Health::NAMES {
+                let fix = "let routes share a name, or set health = false";
+                mistakes
+                    .say(at.clone(), format!("the routes name more than {} kinds of `health`; {fix}", Health::NAMES));
+            }
+        }
+        Health { place, name }
     }
 }
 
@@ -131,6 +157,7 @@ fn route(
         max_in_flight_per_symbol: raw.max_in_flight_per_symbol,
         idempotent,
         retry_budget: raw.retry_budget,
+        health: None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! `[[route]]`: where calls go and who decides.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
@@ -45,6 +45,27 @@ pub struct Route {
     pub idempotent: Vec<String>,
     /// Such repetitions per call of the route.
     pub retry_budget: f64,
+    /// Under which name instances are asked for their health; `None`: they are not.
+    pub health: Option<Health>,
+}
+
+/// A name of `grpc.health.v1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Its place among the names of the configuration, less than [`Health::NAMES`].
+    pub place: usize,
+    /// The name; empty for the server as a whole.
+    pub name: Arc<str>,
+}
+
+impl Health {
+    /// Distinct names that a configuration may have.
+    pub const NAMES: usize = 32;
+
+    /// Its bit in a set of places.
+    pub const fn bit(&self) -> u32 {
+        1 << (self.place % Self::NAMES)
+    }
 }
 
 /// What happens to a call that carries no symbol.

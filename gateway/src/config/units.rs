@@ -152,6 +152,24 @@ pub(super) fn folder<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option
     }
 }
 
+/// The name of a health service, or `false` for none.
+pub(super) fn health<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Health {
+        Is(bool),
+        Of(String),
+        Other(IgnoredAny),
+    }
+    match Health::deserialize(from)? {
+        Health::Is(false) => Ok(None),
+        Health::Of(name) => Ok(Some(name)),
+        _ => Err(custom(
+            "this is the name that instances give their health under, \"\" for the whole server, or false not to ask",
+        )),
+    }
+}
+
 /// The name of a gRPC status code that the gateway may answer with.
 pub(super) fn status<'de, D: Deserializer<'de>>(from: D) -> Result<u8, D::Error> {
     let name = String::deserialize(from)?;

@@ -21,4 +21,19 @@ pub struct Upstream {
     /// How long a call may wait for room on the connections of an instance.
     #[serde(deserialize_with = "units::timeout")]
     pub queue_timeout: Duration,
+    /// After how long without a call a connection is closed that is not kept ready.
+    #[serde(deserialize_with = "units::timeout")]
+    pub idle_timeout: Duration,
+    /// How long a connection with calls may be silent before the instance is asked for a sign of life.
+    #[serde(deserialize_with = "units::timeout")]
+    pub keepalive_interval: Duration,
+    /// How long the sign may take; then the connection is lost.
+    #[serde(deserialize_with = "units::timeout")]
+    pub keepalive_timeout: Duration,
+    /// Failures in a row after which calls keep away from an instance.
+    #[serde(deserialize_with = "units::count")]
+    pub eject_after: u32,
+    /// For how long, the first time.
+    #[serde(deserialize_with = "units::timeout")]
+    pub eject_time: Duration,
 }

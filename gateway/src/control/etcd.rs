@@ -8,7 +8,7 @@ use tokio::{
 use tracing::info;
 
 use self::{backoff::Backoff, machine::End, session::Session, teller::Teller};
-use super::source::Update;
+use super::{rereads::Reread, source::Update};
 use crate::config::Etcd;
 
 mod backoff;
@@ -19,18 +19,18 @@ mod teller;
 mod wire;
 
 /// Tells everything about the keys that start with `prefix`, as what the registry says of `service`, until nobody
-/// listens any more. What is told waits while `updates` is full.
-pub async fn watch(config: Etcd, prefix: String, service: usize, updates: mpsc::Sender<Update>) {
+/// listens any more. What is told waits while `updates` is full. `reread` makes it list anew.
+pub async fn watch(config: Etcd, prefix: String, service: usize, updates: mpsc::Sender<Update>, reread: Reread) {
     let nobody = updates.clone();
     let teller = Teller::new(prefix.clone(), service, updates);
     tokio::select! {
         () = nobody.closed() => {}
-        () = supervise(&config, &prefix, teller) => {}
+        () = supervise(&config, &prefix, teller, &reread) => {}
     }
 }
 
 /// One session after another, over all endpoints in turn.
-async fn supervise(config: &Etcd, prefix: &str, mut teller: Teller) {
+async fn supervise(config: &Etcd, prefix: &str, mut teller: Teller, reread: &Reread) {
     let mut session = Session::new(config, prefix);
     let mut backoff = Backoff::default();
     let mut endpoints = config.endpoints.iter().cycle().skip(fastrand::usize(..config.endpoints.len().max(1)));
@@ -39,7 +39,10 @@ async fn supervise(config: &Etcd, prefix: &str, mut teller: Teller) {
     };
     loop {
         let start = Instant::now();
-        let Err(end) = session.run(endpoint, &mut teller).await;
+        let end = tokio::select! {
+            Err(end) = session.run(endpoint, &mut teller) => end,
+            () = reread.notified() => End::Relist("an instance cannot be connected".into()),
+        };
         let pause = backoff.next(start.elapsed());
         match end {
             End::Relist(reason) => info!(prefix, endpoint, reason, ?pause, "reading the registry anew"),

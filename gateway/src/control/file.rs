@@ -6,14 +6,18 @@
 //! "klineRpc/BTC_USDT/2" = { Addr = "192.168.2.160:9999", Metadata = { weight = 2 } }
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::spawn_blocking};
 use tracing::warn;
 
 use self::{entries::parse, ledger::Ledger};
 use super::{
     file_watch::FileWatch,
+    rereads::Reread,
     source::{Change, Update},
 };
 
@@ -21,13 +25,13 @@ mod entries;
 mod ledger;
 
 /// Tells what the file holds for each service, named by its place and the prefix of its keys, until nobody listens
-/// any more. What is told waits while `updates` is full.
-pub async fn watch(path: PathBuf, services: Vec<(usize, String)>, updates: mpsc::Sender<Update>) {
+/// any more. What is told waits while `updates` is full. `reread` makes it tell everything anew.
+pub async fn watch(path: PathBuf, services: Vec<(usize, String)>, updates: mpsc::Sender<Update>, reread: Reread) {
     let nobody = updates.clone();
     let source = Source { path, services, updates, ledger: Ledger::default(), heard: false };
     tokio::select! {
         () = nobody.closed() => {}
-        () = source.run() => {}
+        () = source.run(&reread) => {}
     }
 }
 
@@ -42,13 +46,13 @@ struct Source {
 }
 
 impl Source {
-    async fn run(mut self) {
+    async fn run(mut self, reread: &Reread) {
         let mut watch = match FileWatch::new(vec![self.path.clone()]) {
             Ok(watch) => watch,
             Err(error) => return self.lost(format!("{}: cannot be watched: {error}", self.path.display())).await,
         };
-        while let Some(change) = watch.changed().await {
-            let table = match change.content {
+        while let Some(content) = self.next(&mut watch, reread).await {
+            let table = match content {
                 Ok(content) => parse(&content).map_err(|broken| format!("{}:{broken}", self.path.display())),
                 Err(error) => Err(unreadable(&self.path, &error)),
             };
@@ -58,6 +62,17 @@ impl Source {
             }
         }
         self.lost(format!("{}: its watch broke down; restart the gateway", self.path.display())).await;
+    }
+
+    /// What the file holds when that changed, or when everything is to be told anew. `None`: the watch broke down.
+    async fn next(&mut self, watch: &mut FileWatch, reread: &Reread) -> Option<io::Result<Vec<u8>>> {
+        tokio::select! {
+            change = watch.changed() => change.map(|change| change.content),
+            () = reread.notified() => {
+                self.heard = false;
+                Some(read(self.path.clone()).await)
+            }
+        }
     }
 
     /// Tells the services that the change touches; all of them after a loss.
@@ -92,6 +107,10 @@ impl Source {
     }
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> String {
+async fn read(path: PathBuf) -> io::Result<Vec<u8>> {
+    spawn_blocking(|| fs::read(path)).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
     format!("{}: cannot be read ({error}); it is taken up as soon as it can be", path.display())
 }

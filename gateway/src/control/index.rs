@@ -126,6 +126,11 @@ impl Index {
         &self.suspended
     }
 
+    /// Whether an entry announces the address.
+    pub(crate) fn announces(&self, address: &Address) -> bool {
+        self.by_address.contains_key(address)
+    }
+
     /// Entries that announce an instance.
     pub(crate) fn registrations(&self) -> usize {
         self.held.len()
@@ -164,6 +169,11 @@ impl Index {
         let address = held.registration.address.clone();
         // Taken before the old entry is removed, so that a key rewritten with the same address keeps what is known live.
         lives.acquire(&address);
+        let same =
+            |before: &Held| before.create_revision == held.create_revision && before.registration.address == address;
+        if !self.held.get(&key).is_some_and(same) {
+            lives.announce(&address);
+        }
         self.remove(&key, lives);
         let warnings = held.registration.warnings.iter();
         let mut remarks: Vec<_> =

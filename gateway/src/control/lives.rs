@@ -34,6 +34,13 @@ impl Lives {
         self.by_address.entry(address.clone()).or_insert_with(new).1 += 1;
     }
 
+    /// A new registration of the address: nothing bad is known of it any more.
+    pub(crate) fn announce(&self, address: &Address) {
+        if let Some((live, _)) = self.by_address.get(address) {
+            live.announce();
+        }
+    }
+
     /// One less; the last one tells the workers to let go of its connections.
     pub(crate) fn release(&mut self, address: &Address) {
         let Some((live, count)) = self.by_address.get_mut(address) else { return };

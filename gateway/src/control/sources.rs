@@ -2,24 +2,31 @@
 
 use tokio::{sync::mpsc, task::spawn_local};
 
-use super::{etcd, file, source::Update};
+use super::{etcd, file, rereads::Reread, source::Update};
 use crate::config::{Config, Source};
 
 /// Starts a task per file and one per service of an etcd, on the runtime of the calling thread. They end when nobody
-/// hears `updates` any more.
-pub(super) fn spawn(config: &Config, updates: &mpsc::Sender<Update>) {
+/// hears `updates` any more. For each service what makes its source read everything again.
+pub(super) fn spawn(config: &Config, updates: &mpsc::Sender<Update>) -> Vec<Reread> {
+    let mut rereads: Vec<_> = config.services.iter().map(|_| Reread::default()).collect();
     for (at, registry) in config.registries.iter().enumerate() {
         let services = config.services.iter().enumerate().filter(|(_, service)| service.registry == at);
         let services = services.map(|(place, service)| (place, service.layout(registry).prefix().to_owned()));
         match &registry.source {
             Source::File(path) => {
-                spawn_local(file::watch(path.clone(), services.collect(), updates.clone()));
+                let (reread, services) = (Reread::default(), services.collect::<Vec<_>>());
+                for (place, _) in &services {
+                    rereads.splice(place..=place, [reread.clone()]);
+                }
+                spawn_local(file::watch(path.clone(), services, updates.clone(), reread));
             }
             Source::Etcd(etcd) => {
                 for (place, prefix) in services {
-                    spawn_local(etcd::watch(etcd.clone(), prefix, place, updates.clone()));
+                    let reread = rereads.get(place).cloned().unwrap_or_default();
+                    spawn_local(etcd::watch(etcd.clone(), prefix, place, updates.clone(), reread));
                 }
             }
         }
     }
+    rereads
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{self, Config},
     metrics::{Metrics, RegistryEvent},
-    routing::ServiceTable,
+    routing::{Address, ServiceTable},
     snapshot::{Service, TableState},
 };
 
@@ -41,6 +41,16 @@ impl Tracked {
             end_streams: service.end_streams,
             state: TableState::default(),
         }
+    }
+
+    /// The service's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether an entry announces the address.
+    pub(super) fn announces(&self, address: &Address) -> bool {
+        self.index.announces(address)
     }
 
     /// Takes in what the registry says.

@@ -10,6 +10,19 @@ use symgate_sdk::select::{Inputs, MAX_CANDIDATES};
 
 use crate::routing::{Instance, Live};
 
+/// How much is to be said for an instance, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// Connected, and nothing speaks against it.
+    Ready,
+    /// Not connected: never yet, or not any more.
+    Untried,
+    /// Connected, but it is ejected or says that it does not serve.
+    Shunned,
+    /// Not connected, and ejected.
+    Last,
+}
+
 /// Places of the candidates in a list of instances.
 #[derive(Default)]
 pub(super) struct Chosen {
@@ -18,18 +31,24 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// Chooses among the known instances: those that are ready; when none is, all; of more than fit, a sample.
+    /// Chooses among the known instances those of the best standing that is there; of more than fit, a sample.
     pub(super) fn among(
         &mut self,
         known: &[Arc<Instance>],
         may_try: impl Fn(&Instance) -> bool,
-        ready: impl Fn(&Live) -> bool,
+        standing: impl Fn(&Live) -> Standing,
     ) {
         self.places.clear();
-        let usable = known.iter().enumerate().filter(|(_, instance)| may_try(instance));
-        self.places.extend(usable.clone().filter(|(_, instance)| ready(&instance.live)).map(|(at, _)| at));
-        if self.places.is_empty() {
-            self.places.extend(usable.map(|(at, _)| at));
+        let mut best = Standing::Last;
+        for (at, instance) in known.iter().enumerate().filter(|(_, instance)| may_try(instance)) {
+            let standing = standing(&instance.live);
+            if standing < best {
+                best = standing;
+                self.places.clear();
+            }
+            if standing == best {
+                self.places.push(at);
+            }
         }
         self.sample();
     }
@@ -105,29 +124,34 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(failed: &[u16], ready: &[u16], expected: &[u16]) {
+    fn check(failed: &[u16], standings: [Standing; 4], expected: &[u16]) {
         let known = instances(4);
         let mut chosen = Chosen::default();
-        chosen.among(&known, |it| !failed.contains(&port(&it.live)), |it| ready.contains(&port(it)));
+        let standing = |live: &Live| standings[usize::from(port(live)) - 1];
+        chosen.among(&known, |it| !failed.contains(&port(&it.live)), standing);
         let ports: Vec<_> =
             (0..chosen.len()).filter_map(|at| chosen.get(&known, at)).map(|it| port(&it.live)).collect();
-        assert_eq!(ports, expected, "failed {failed:?}, ready {ready:?}");
+        assert_eq!(ports, expected, "failed {failed:?}, {standings:?}");
     }
 
     #[test]
-    fn connected_instances_come_first_and_failed_ones_not_at_all() {
-        check(&[], &[], &[1, 2, 3, 4]);
-        check(&[], &[2, 4], &[2, 4]);
-        check(&[2], &[2, 4], &[4]);
-        check(&[2, 4], &[2, 4], &[1, 3]);
-        check(&[1, 2, 3, 4], &[1], &[]);
+    fn the_best_standing_that_is_there_and_failed_ones_not_at_all() {
+        use Standing::{Last, Ready, Shunned, Untried};
+        check(&[], [Untried; 4], &[1, 2, 3, 4]);
+        check(&[], [Untried, Ready, Shunned, Ready], &[2, 4]);
+        check(&[2], [Untried, Ready, Last, Ready], &[4]);
+        check(&[2, 4], [Untried, Ready, Shunned, Ready], &[1]);
+        check(&[1, 2, 4], [Untried, Ready, Shunned, Ready], &[3]);
+        check(&[], [Last, Shunned, Last, Shunned], &[2, 4]);
+        check(&[], [Last; 4], &[1, 2, 3, 4]);
+        check(&[1, 2, 3, 4], [Ready; 4], &[]);
     }
 
     #[test]
     fn a_selector_is_shown_what_it_wants_of_64_at_most() {
         let known = instances(100);
         let mut chosen = Chosen::default();
-        chosen.among(&known, |_| true, |_| true);
+        chosen.among(&known, |_| true, |_| Standing::Ready);
         assert_eq!(chosen.len(), MAX_CANDIDATES);
         let first = chosen.get(&known, 0).expect("a candidate");
         let (weight, id, order) = (u64::from(first.weight), first.live.id(), first.order);

@@ -11,7 +11,7 @@ use symgate_sdk::{
 
 use super::{
     attempt::{Attempt, Decision, Nobody, Place, Target},
-    candidates::Chosen,
+    candidates::{Chosen, Standing},
     counters::{Counters, RouteCounters},
     inputs::{self, Decoded},
     status::{Code, Reject},
@@ -69,12 +69,12 @@ impl Decider {
         self.counters.no_route()
     }
 
-    /// Says where the call goes, as the newest snapshot has it. `ready`: an instance can be sent to at once.
+    /// Says where the call goes, as the newest snapshot has it. `standing`: of an instance, for calls of a route.
     pub(super) fn decide(
         &mut self,
         head: &impl Head,
         attempt: &mut Attempt,
-        ready: impl Fn(&Live) -> bool,
+        standing: impl Fn(&Live, &Route) -> Standing,
     ) -> Result<Decision, Reject> {
         let snapshot = &**self.reader.snapshot();
         self.counters.follow(snapshot);
@@ -89,6 +89,7 @@ impl Decider {
         let mut look =
             Look { head, attempt, snapshot, counters: &self.counters, sandboxes: &mut self.sandboxes, route, service };
         look.loaded()?;
+        let standing = |live: &Live| standing(live, route);
         let Some(target) = look.target()? else {
             return Ok(Decision::NeedMessage(route.max_first_message));
         };
@@ -100,7 +101,7 @@ impl Decider {
                 ("", &*any)
             }
         };
-        self.chosen.among(known, |instance| look.attempt.may_try(instance), ready);
+        self.chosen.among(known, |instance| look.attempt.may_try(instance), standing);
         if self.chosen.is_empty() {
             let reject = look.attempt.nobody(&target.of(&service.name), known.len());
             return Ok(Decision::Nobody(Nobody { route: route.clone(), target, reject }));

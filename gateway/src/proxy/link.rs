@@ -13,6 +13,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::keepalive::{Beat, Keepalive};
 use crate::http2::{Connection, Event, Fault, Fields, Token};
 
 /// Bytes that one read may bring.
@@ -39,6 +40,14 @@ pub(super) struct Link {
     life: Cell<Life>,
     /// Nothing can be sent any more.
     closed: Cell<bool>,
+    /// Whether the peer is asked for signs of life: an instance is.
+    keepalive: Option<Keepalive>,
+    /// The peer gave no sign of life.
+    given_up: Cell<bool>,
+    /// Seconds without a call, as the worker counts them.
+    idle: Cell<u32>,
+    /// After how many of them the connection's task is to look whether it is still of use.
+    idle_limit: u32,
 }
 
 /// How old a connection may become, in seconds.
@@ -96,7 +105,17 @@ impl Link {
             age: Cell::new(0),
             life: Cell::new(Life { drain: u32::MAX, end: u32::MAX }),
             closed: Cell::new(false),
+            keepalive: None,
+            given_up: Cell::new(false),
+            idle: Cell::new(0),
+            idle_limit: u32::MAX,
         }
+    }
+
+    /// The same to an instance, which is asked for signs of life, and of no more use after so many seconds without a
+    /// call.
+    pub(super) fn to_instance(http2: Connection, keepalive: Keepalive, idle_limit: u32) -> Self {
+        Self { keepalive: Some(keepalive), idle_limit, ..Self::new(http2) }
     }
 
     /// Does something with the engine; what it has to send goes out soon.
@@ -144,10 +163,34 @@ impl Link {
         }
         let mut http2 = self.http2.borrow_mut();
         http2.second_passed();
+        let in_use = http2.streams() > 0;
+        self.idle.set(if in_use { 0 } else { self.idle.get().saturating_add(1) });
+        match self.keepalive.as_ref().map_or(Beat::Nothing, |keepalive| keepalive.second_passed(in_use)) {
+            Beat::Nothing => {}
+            Beat::Ask => http2.probe(),
+            Beat::GiveUp => self.given_up.set(true),
+        }
         let speaks = !http2.output().is_empty();
         drop(http2);
-        if speaks {
+        if speaks || self.given_up.get() || self.is_idle() {
             self.wake();
+        }
+    }
+
+    /// A call is given to it.
+    pub(super) fn touch(&self) {
+        self.idle.set(0);
+    }
+
+    /// Whether it had no call for so long that it may be of no more use.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle.get() >= self.idle_limit
+    }
+
+    /// A piece of a reply came.
+    pub(super) fn answered(&self) {
+        if let Some(keepalive) = &self.keepalive {
+            keepalive.answered();
         }
     }
 
@@ -212,6 +255,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         if self.link.closed.get() {
             return Poll::Ready(Closed::Done);
         }
+        if let Some(keepalive) = self.link.keepalive.as_ref().filter(|_| self.link.given_up.get()) {
+            let why = format!("no answer to a keepalive ping within {:?}", keepalive.timeout());
+            return Poll::Ready(Closed::Lost(io::Error::new(io::ErrorKind::TimedOut, why)));
+        }
         let mut more = true;
         for _ in 0..READS {
             // With a backlog, what is left to read is looked at again as soon as that is sent.
@@ -274,6 +321,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         let came = buffer.filled().len();
         if came == 0 {
             return Poll::Ready(Err(Closed::Done));
+        }
+        if let Some(keepalive) = &self.link.keepalive {
+            keepalive.heard();
         }
         let bytes = scratch.bytes.get(..half + came).unwrap_or_default();
         let rest = self.receive(bytes, &mut scratch.fields, hears).map_err(Closed::Fault)?;

@@ -2,6 +2,8 @@
 //! registered, given to calls. Knows no routes and does not look into what is sent.
 
 mod connection;
+mod ejecting;
+mod health;
 mod peer;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
@@ -9,11 +11,11 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 use rustc_hash::FxHashMap;
 
 pub(super) use self::peer::Peer;
-use super::{link::Link, worker::Worker};
+use super::{candidates::Standing, link::Link, worker::Worker};
 use crate::{
-    config::{Listen, Upstream},
+    config::{Health, Listen, Route, Upstream},
     http2::{Limits, Rates},
-    routing::Live,
+    routing::{Live, Routes},
     snapshot::{Service, Snapshot},
 };
 
@@ -21,6 +23,14 @@ use crate::{
 pub(super) struct Upstreams {
     settings: Rc<Settings>,
     peers: RefCell<Peers>,
+    asked: RefCell<Asked>,
+}
+
+/// Under which names the instances of each service are asked for their health, as the routes say.
+#[derive(Default)]
+struct Asked {
+    routes: Arc<Routes<Arc<Route>>>,
+    services: Vec<Rc<[Health]>>,
 }
 
 /// How connections are opened.
@@ -29,6 +39,16 @@ pub(super) struct Settings {
     connect_timeout: Duration,
     /// How many instances are connected before a call needs them.
     warm_connections: usize,
+    /// Seconds without a call after which a connection is of no more use.
+    idle_limit: u32,
+    /// How long a connection with calls may be silent before it is pinged.
+    keepalive_interval: Duration,
+    /// How long an answer may take.
+    keepalive_timeout: Duration,
+    /// Failures in a row after which calls keep away.
+    eject_after: u32,
+    /// For how long, the first time.
+    eject_time: Duration,
     /// What one may cost.
     limits: Limits,
 }
@@ -61,24 +81,44 @@ impl Settings {
             connection_window: listen.connection_window.max(listen.stream_window.saturating_mul(2)).min(1 << 30),
             rates: Rates { resets: u32::MAX, frames: listen.max_control_frames_per_second },
         };
-        Self { connect_timeout: upstream.connect_timeout, warm_connections: upstream.warm_connections, limits }
+        let Upstream { connect_timeout, warm_connections, idle_timeout, .. } = *upstream;
+        let Upstream { keepalive_interval, keepalive_timeout, eject_after, eject_time, .. } = *upstream;
+        let idle_limit = u32::try_from(idle_timeout.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        Self {
+            connect_timeout,
+            warm_connections,
+            idle_limit,
+            keepalive_interval,
+            keepalive_timeout,
+            eject_after,
+            eject_time,
+            limits,
+        }
     }
 }
 
 impl Upstreams {
     /// Without any connection.
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings: Rc::new(settings), peers: RefCell::default() }
+        Self { settings: Rc::new(settings), peers: RefCell::default(), asked: RefCell::default() }
     }
 
-    /// Whether a call can be sent to the instance at once.
-    pub(super) fn is_ready(&self, live: &Live) -> bool {
-        self.peers.borrow().all.get(&key(live)).is_some_and(|peer| peer.is_ready())
+    /// How the instance stands with calls of a route.
+    pub(super) fn standing(&self, live: &Live, route: &Route) -> Standing {
+        let peers = self.peers.borrow();
+        let ejected = live.ejection().is_out();
+        match peers.all.get(&key(live)).filter(|peer| peer.is_ready()) {
+            Some(peer) if ejected || peer.watches().refuse(route.health.as_ref()) => Standing::Shunned,
+            Some(_) => Standing::Ready,
+            None if ejected => Standing::Last,
+            None => Standing::Untried,
+        }
     }
 
     /// A connection to the instance for one call.
     pub(super) fn find(&self, worker: &Rc<Worker>, live: &Arc<Live>) -> Found {
         let peer = self.peer(worker, live, false);
+        peer.called();
         match peer.link() {
             Some(link) => {
                 peer.open_if_crowded(worker, &link);
@@ -102,16 +142,20 @@ impl Upstreams {
 
     /// Follows the tables: opens connections to what appeared, closes those to what left.
     pub(super) fn follow(&self, worker: &Rc<Worker>, before: &[Service], snapshot: &Snapshot) {
+        self.asked.borrow_mut().follow(snapshot);
         for (at, service) in snapshot.services.iter().enumerate() {
             let same =
                 before.get(at).filter(|before| before.name == service.name && before.registry == service.registry);
             let none = Service::default();
+            let names = self.asked.borrow().services.get(at).cloned();
             service.table.changed_since(
                 &same.unwrap_or(&none).table,
                 |gone| self.close_unregistered(worker, &gone.live),
                 |here| {
                     if here.live.registered() {
-                        self.peer(worker, &here.live, true);
+                        let peer = self.peer(worker, &here.live, true);
+                        names.iter().for_each(|names| peer.want_health(names));
+                        peer.look_for_announcement(worker);
                     }
                 },
             );
@@ -150,6 +194,24 @@ impl Upstreams {
             drop(peers);
             peer.close(worker);
         }
+    }
+}
+
+impl Asked {
+    fn follow(&mut self, snapshot: &Snapshot) {
+        if Arc::ptr_eq(&self.routes, &snapshot.routes) && self.services.len() == snapshot.services.len() {
+            return;
+        }
+        self.routes = snapshot.routes.clone();
+        let mut services = vec![Vec::<Health>::new(); snapshot.services.len()];
+        for route in self.routes.targets() {
+            if let (Some(names), Some(health)) = (services.get_mut(route.service), &route.health)
+                && !names.contains(health)
+            {
+                names.push(health.clone());
+            }
+        }
+        self.services = services.into_iter().map(Into::into).collect();
     }
 }
 

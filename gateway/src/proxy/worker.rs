@@ -34,7 +34,7 @@ use crate::{
     metrics::Metrics,
     routing::{Head, Live},
     shutdown::Shutdown,
-    snapshot::{Changes, Readers},
+    snapshot::{Changes, Doubts, Readers},
 };
 
 /// How long clients may take to hear that the gateway ended their calls.
@@ -56,6 +56,8 @@ pub(super) struct Worker {
     pub(super) shutdown: Shutdown,
     /// Connections to instances.
     pub(super) upstreams: Upstreams,
+    /// Where it is told which instances cannot be reached.
+    pub(super) doubts: Doubts,
     /// Counters of the process.
     pub(super) metrics: Metrics,
     /// When calls must end.
@@ -190,6 +192,7 @@ impl Worker {
         let Setup { listen, upstream, readers, metrics, shutdown } = setup;
         Self {
             upstreams: Upstreams::new(Settings::new(&upstream, &listen)),
+            doubts: readers.doubts(),
             decider: RefCell::new(Decider::new(readers.reader(), metrics.clone())),
             listen,
             upstream,
@@ -211,7 +214,7 @@ impl Worker {
 
     /// Says where a call goes, as the newest snapshot has it.
     pub(super) fn decide(&self, head: &impl Head, attempt: &mut Attempt) -> Result<Decision, Reject> {
-        self.decider.borrow_mut().decide(head, attempt, |live| self.upstreams.is_ready(live))
+        self.decider.borrow_mut().decide(head, attempt, |live, route| self.upstreams.standing(live, route))
     }
 
     /// A connection to an instance for one call.

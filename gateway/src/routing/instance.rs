@@ -1,11 +1,18 @@
 //! One backend process, and what is known of it live.
 
+mod ejection;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
 };
 
+pub use self::ejection::{Ejected, Ejection, Failure};
 use super::{Address, Labels};
+
+/// Values of [`Live::health`].
+const SERVES: u32 = 1;
+const SERVES_NOT: u32 = 2;
 
 /// One backend process as the registry announces it.
 #[derive(Debug)]
@@ -32,6 +39,9 @@ pub struct Live {
     latency_us: AtomicU32,
     connections: AtomicU32,
     registered: AtomicBool,
+    ejection: Ejection,
+    announced: AtomicU32,
+    health: AtomicU32,
     id: u64,
     address: Address,
 }
@@ -44,6 +54,9 @@ impl Live {
             latency_us: AtomicU32::new(0),
             connections: AtomicU32::new(0),
             registered: AtomicBool::new(true),
+            ejection: Ejection::default(),
+            announced: AtomicU32::new(0),
+            health: AtomicU32::new(0),
             id: address.id(),
             address,
         }
@@ -82,6 +95,42 @@ impl Live {
     /// Said by the one writer of the table.
     pub fn set_registered(&self, registered: bool) {
         self.registered.store(registered, Relaxed);
+    }
+
+    /// Whether calls keep away from it because of how it failed.
+    pub fn ejection(&self) -> &Ejection {
+        &self.ejection
+    }
+
+    /// Said by the one writer of the table when the address is registered once more: whoever listens there now may be
+    /// another process, of which nothing bad is known.
+    pub fn announce(&self) {
+        self.ejection.clear();
+        self.announced.fetch_add(1, Relaxed);
+    }
+
+    /// How often the address was registered once more.
+    pub fn announced(&self) -> u32 {
+        self.announced.load(Relaxed)
+    }
+
+    /// What the instance said last of its health; `None`: nothing.
+    pub fn health(&self) -> Option<bool> {
+        match self.health.load(Relaxed) {
+            0 => None,
+            said => Some(said == SERVES),
+        }
+    }
+
+    /// The instance says whether it serves; `None`: it does not say so any more. For who looks on; what is decided by
+    /// is each worker's own.
+    pub fn set_health(&self, serves: Option<bool>) {
+        let said = match serves {
+            None => 0,
+            Some(true) => SERVES,
+            Some(false) => SERVES_NOT,
+        };
+        self.health.store(said, Relaxed);
     }
 
     /// A call was given to the instance.

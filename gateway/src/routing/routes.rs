@@ -77,6 +77,12 @@ impl<T> Routes<T> {
         routes
     }
 
+    /// Where calls may go, in no order.
+    pub fn targets(&self) -> impl Iterator<Item = &T> {
+        let rules = self.methods.values().chain(self.services.values()).chain([&self.all]);
+        rules.flatten().map(|(_, target)| target)
+    }
+
     /// Where the call goes; `None`: no route.
     pub fn find(&self, head: &impl Head) -> Option<&T> {
         let path = head.path();

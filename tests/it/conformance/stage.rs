@@ -66,7 +66,7 @@ impl Stage {
             .file(&registry)
             .plugin(by_symbol)
             .plugin(Plugin::builtin("least-loaded", "least-loaded"))
-            .route(Route::to("klineRpc"));
+            .route(Route::to("klineRpc").with("health", false));
         if let Some(Value::Table(listen)) = config.remove("listen") {
             builder = listen.into_iter().fold(builder, |builder, (key, value)| builder.listen(&key, value));
         }

@@ -6,7 +6,7 @@ use etcd_client::{Client, GetOptions, Permission, PermissionType, PutOptions, Tx
 use symgate::{
     config,
     control::{
-        etcd,
+        Reread, etcd,
         source::{Change, Entry, Event},
     },
 };
@@ -28,7 +28,7 @@ fn config(endpoints: &[String]) -> config::Etcd {
 }
 
 fn watch(config: config::Etcd) -> Told {
-    Told::by(|updates| etcd::watch(config, PREFIX.into(), SERVICE, updates))
+    Told::by(|updates| etcd::watch(config, PREFIX.into(), SERVICE, updates, Reread::default()))
 }
 
 fn watch_etcd(etcd: &Etcd) -> Told {
@@ -312,7 +312,7 @@ async fn a_login_that_is_refused() {
     assert!(reason.contains("authentication failed"), "{reason}");
     let reason = watch(config::Etcd { login: None, ..config.clone() }).lost().await;
     assert!(reason.contains("user name is empty"), "{reason}");
-    let mut other = Told::by(|updates| etcd::watch(config, "accountRpc/".into(), SERVICE, updates));
+    let mut other = Told::by(|updates| etcd::watch(config, "accountRpc/".into(), SERVICE, updates, Reread::default()));
     let reason = other.lost().await;
     assert!(reason.contains("permission denied"), "{reason}");
 }

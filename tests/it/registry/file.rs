@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use symgate::{
     control::{
-        file,
+        Reread, file,
         source::{Change, Entry},
     },
     routing::Layout,
@@ -53,7 +53,7 @@ impl File {
 fn watch(path: PathBuf, services: &[&str]) -> Told {
     let prefix = |service: &&str| Layout::new("", service, None).prefix().to_owned();
     let services = services.iter().map(prefix).enumerate().collect();
-    Told::by(move |updates| file::watch(path, services, updates))
+    Told::by(move |updates| file::watch(path, services, updates, Reread::default()))
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ impl Setup {
             warm_connections: 100,
             max_queued: 100,
             queue_timeout: Duration::from_secs(60),
+            ..Upstream::default()
         };
         Self { listen, upstream, snapshot: snapshot(symbols) }
     }
@@ -174,6 +175,7 @@ fn routes(change: impl Fn(&mut Route)) -> Routes<Arc<Route>> {
             max_in_flight_per_symbol: None,
             idempotent: Vec::new(),
             retry_budget: 0.1,
+            health: None,
         };
         change(&mut route);
         (route.path.clone(), route.condition.clone(), Arc::new(route))

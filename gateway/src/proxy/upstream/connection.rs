@@ -4,15 +4,15 @@ use std::{io, pin::pin, rc::Rc, task::Poll, time::Instant};
 
 use tokio::{net::TcpStream, time};
 
-use super::{Settings, peer::Peer};
+use super::{Settings, health, peer::Peer};
 use crate::{
-    http2::{Connection, Event, Fields, Forsaken, Reset, Token},
+    http2::{Code, Connection, Event, Fields, Forsaken, Reset, Token},
     proxy::{
         call::ReplyHead,
         link::{Closed, Driver, Hears, Link},
         worker::Worker,
     },
-    routing::Address,
+    routing::{Address, Failure},
 };
 
 /// What a connection to an instance does with what it hears.
@@ -35,7 +35,8 @@ pub(super) async fn run(worker: &Rc<Worker>, peer: &Rc<Peer>, settings: &Setting
         |_elapsed| format!("cannot connect to {address}: no HTTP/2 settings within {:?}", settings.connect_timeout);
     let failed = |error: &dyn std::fmt::Display| format!("cannot connect to {address}: {error}");
     let tcp = time::timeout_at(limit, connect(address)).await.map_err(late)?.map_err(|error| failed(&error))?;
-    let link = Rc::new(Link::new(Connection::client(settings.limits)));
+    let link = Link::to_instance(Connection::client(settings.limits), peer.keepalive(), settings.idle_limit);
+    let link = Rc::new(link);
     let mut instance =
         Instance { worker: worker.clone(), peer: peer.clone(), link: link.clone(), since: Instant::now() };
     let mut driver = Driver::new(&link, tcp, &worker.scratch);
@@ -48,15 +49,27 @@ pub(super) async fn run(worker: &Rc<Worker>, peer: &Rc<Peer>, settings: &Setting
 
     let place = worker.links.borrow_mut().insert(link.clone());
     peer.opened(worker, &link);
-    let closed = std::future::poll_fn(|cx| driver.poll(&mut instance, cx)).await;
+    let closed = std::future::poll_fn(|cx| {
+        if link.is_idle() {
+            peer.leave_idle(&link);
+        }
+        driver.poll(&mut instance, cx)
+    })
+    .await;
     worker.links.borrow_mut().remove(place);
     if let Closed::Fault(fault) = &closed {
         worker.metrics.connection_error("instance", fault.why);
     }
     let why = words(&closed);
     tracing::debug!(%address, why, "connection closed");
+    let calls = link.with(Connection::forsake_streams);
+    let calls = || calls.iter().copied().filter(|call| health::place_of(call.token).is_none());
+    // A server that said it would go may go.
+    if calls().next().is_some() && link.look(Connection::peer_leaves) != Some(Code::NO_ERROR) {
+        peer.failed(worker, Failure::Lost);
+    }
     peer.retire(worker, &link, instance.since);
-    for Forsaken { token, unsent } in link.with(Connection::forsake_streams) {
+    for Forsaken { token, unsent } in calls() {
         worker.on_call(token, |call| call.instance_lost(worker, token, &why, unsent));
     }
     Ok(())
@@ -66,6 +79,16 @@ async fn connect(address: &Address) -> io::Result<TcpStream> {
     let tcp = TcpStream::connect((address.host(), address.port())).await?;
     tcp.set_nodelay(true)?;
     Ok(tcp)
+}
+
+fn token_of(event: &Event<'_>) -> Option<Token> {
+    match event {
+        Event::Response { token, .. }
+        | Event::Data { token, .. }
+        | Event::Trailers { token }
+        | Event::Reset { token, .. } => Some(*token),
+        _ => None,
+    }
 }
 
 fn words(closed: &Closed) -> String {
@@ -79,14 +102,26 @@ fn words(closed: &Closed) -> String {
 impl Hears for Instance {
     fn event(&mut self, event: Event<'_>, fields: &mut Fields) {
         let worker = &self.worker;
+        if let Some(place) = token_of(&event).and_then(health::place_of) {
+            self.link.answered();
+            return self.peer.health_came(worker, place, event, fields);
+        }
         match event {
             Event::Response { token, status, end } => {
+                self.link.answered();
+                self.peer.answered();
                 let head = ReplyHead { status, fields, end };
                 worker.on_call(token, |call| call.reply_head(worker, token, head));
             }
-            Event::Data { token, bytes, end } => worker.on_call(token, |call| call.reply_data(worker, bytes, end)),
+            Event::Data { token, bytes, end } => {
+                self.link.answered();
+                worker.on_call(token, |call| call.reply_data(worker, bytes, end));
+            }
             Event::Trailers { token } => worker.on_call(token, |call| Some(call.reply_trailers(fields))),
             Event::Reset { token, reset } => {
+                if let Reset::ByPeer(_) = reset {
+                    self.peer.answered();
+                }
                 if let Reset::Broken(why) = reset {
                     worker.metrics.stream_error("instance", why);
                 }
@@ -94,6 +129,9 @@ impl Hears for Instance {
             }
             Event::Refused { why } => worker.metrics.stream_error("instance", why),
             Event::GoingAway => {
+                if self.link.look(Connection::peer_leaves) == Some(Code::ENHANCE_YOUR_CALM) {
+                    self.peer.calm_down();
+                }
                 self.peer.retire(worker, &self.link, self.since);
                 self.link.drain();
             }

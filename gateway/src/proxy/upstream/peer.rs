@@ -10,11 +10,11 @@ use std::{
 
 use tokio::{sync::Notify, time};
 
-use super::{Settings, connection};
+use super::{Settings, connection, health::Watches};
 use crate::{
     http2::{Connection, Token},
-    proxy::{link::Link, worker::Worker},
-    routing::Live,
+    proxy::{keepalive::Keepalive, link::Link, worker::Worker},
+    routing::{Failure, Live},
 };
 
 /// Connections to one instance.
@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A connection that ended sooner counts as one that could not be opened.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
+/// How often the interval between pings may double.
+const CALMEST: u32 = 10;
 
 /// An instance and its connections.
 pub(in crate::proxy) struct Peer {
@@ -40,6 +42,11 @@ pub(in crate::proxy) struct Peer {
     waiting: RefCell<VecDeque<Token>>,
     /// A call wants the next attempt now.
     wanted: Notify,
+    watches: Watches,
+    /// How often the instance asked for fewer pings.
+    calm: Cell<u32>,
+    /// How often its address had been registered when that was last looked at.
+    announced: Cell<u32>,
 }
 
 /// The attempt to open one more connection. There is one at a time.
@@ -58,6 +65,7 @@ impl Peer {
     /// Without a connection.
     pub(super) fn new(live: Arc<Live>, settings: Rc<Settings>, warm: bool) -> Rc<Self> {
         Rc::new(Self {
+            announced: Cell::new(live.announced()),
             live,
             settings,
             warm,
@@ -66,12 +74,40 @@ impl Peer {
             attempt: RefCell::new(Attempt::None),
             waiting: RefCell::default(),
             wanted: Notify::new(),
+            watches: Watches::default(),
+            calm: Cell::new(0),
         })
     }
 
     /// The instance.
     pub(super) fn live(&self) -> &Arc<Live> {
         &self.live
+    }
+
+    /// How connections are opened.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What the instance says of its health.
+    pub(super) fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
+    /// Whether the instance is registered no longer.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// The connection that was opened first.
+    pub(super) fn first_link(&self) -> Option<Rc<Link>> {
+        self.links.borrow().first().cloned()
+    }
+
+    /// When a new connection is pinged.
+    pub(super) fn keepalive(&self) -> Keepalive {
+        let interval = self.settings.keepalive_interval.saturating_mul(1 << self.calm.get().min(CALMEST));
+        Keepalive::new(interval, self.settings.keepalive_timeout)
     }
 
     /// Whether a connection is open.
@@ -91,7 +127,10 @@ impl Peer {
         let with_room = links.iter().filter(|link| link.room() > 0);
         let link = with_room.min_by_key(|link| link.look(|http2| (http2.is_stuck(), http2.streams())))?;
         let serves = links.len() >= MAX_CONNECTIONS || !link.look(Connection::is_stuck);
-        serves.then(|| link.clone())
+        serves.then(|| {
+            link.touch();
+            link.clone()
+        })
     }
 
     /// Opens one more connection when so many streams use this one that another is of use.
@@ -107,6 +146,15 @@ impl Peer {
     pub(super) fn open_ahead(self: &Rc<Self>, worker: &Rc<Worker>) {
         // A failure is the attempt's own to repeat.
         let _ = self.open(worker);
+    }
+
+    /// The address may have been registered once more: then nobody waits any longer before it is connected.
+    pub(super) fn look_for_announcement(self: &Rc<Self>, worker: &Rc<Worker>) {
+        let announced = self.live.announced();
+        let news = self.announced.replace(announced) != announced;
+        if news && self.warm && !self.is_ready() {
+            self.open_ahead(worker);
+        }
     }
 
     /// A call waits for a connection, or for room on one.
@@ -144,7 +192,10 @@ impl Peer {
     /// No new connections; those that are open close after their calls.
     pub(super) fn close(&self, worker: &Rc<Worker>) {
         self.closed.set(true);
-        self.links.borrow_mut().drain(..).for_each(|link| link.drain());
+        for link in self.links.take() {
+            self.leave_carrier(&link);
+            link.drain();
+        }
         self.wanted.notify_one();
         self.wake_waiting(worker, Some("it is registered no longer"));
     }
@@ -179,6 +230,9 @@ impl Peer {
             link.drain();
         } else {
             self.links.borrow_mut().push(link.clone());
+            self.connected();
+            // Before calls take its room.
+            self.watch_health();
         }
         self.conclude(worker, Attempt::None);
     }
@@ -187,6 +241,7 @@ impl Peer {
     pub(super) fn retire(self: &Rc<Self>, worker: &Rc<Worker>, link: &Rc<Link>, since: Instant) {
         let before = self.links.borrow().len();
         self.links.borrow_mut().retain(|open| !Rc::ptr_eq(open, link));
+        self.leave_carrier(link);
         let last = self.links.borrow().is_empty() && before > 0;
         if !last || self.closed.get() || !matches!(*self.attempt.borrow(), Attempt::None) {
             return;
@@ -197,6 +252,31 @@ impl Peer {
             tokio::task::spawn_local(self.clone().attempt(worker.clone(), 1));
         } else if self.warm || waited_for {
             self.open_ahead(worker);
+        }
+    }
+
+    /// The instance says that it was pinged too often.
+    pub(super) fn calm_down(&self) {
+        self.calm.set(self.calm.get().saturating_add(1).min(CALMEST));
+        let (address, interval) = (self.live.address(), self.keepalive().interval());
+        tracing::info!(%address, ?interval, "the instance wants fewer keepalive pings");
+    }
+
+    /// A connection had no call for long: it closes, unless it is the last one of an instance that is kept ready.
+    pub(super) fn leave_idle(&self, link: &Rc<Link>) {
+        let mut links = self.links.borrow_mut();
+        if self.warm && links.len() < 2 {
+            return link.touch();
+        }
+        let before = links.len();
+        links.retain(|open| !Rc::ptr_eq(open, link));
+        let closes = links.len() < before;
+        drop(links);
+        link.touch();
+        if closes {
+            tracing::debug!(address = %self.live.address(), "an idle connection is closed");
+            self.leave_carrier(link);
+            link.drain();
         }
     }
 
@@ -221,6 +301,7 @@ impl Peer {
             tracing::debug!(%why, failures);
             worker.metrics.connect_failures.inc();
             failures = failures.saturating_add(1);
+            self.failed(&worker, Failure::Connect);
             self.conclude(&worker, Attempt::Failed { at: Instant::now(), why });
         }
     }
