@@ -170,10 +170,15 @@ impl Upstreams {
 
     fn peer(&self, worker: &Rc<Worker>, live: &Arc<Live>, ahead: bool) -> Rc<Peer> {
         let mut peers = self.peers.borrow_mut();
-        if let Some(peer) = peers.all.get(&key(live)) {
-            return peer.clone();
-        }
         let warm = ahead && peers.warm < self.settings.warm_connections;
+        if let Some(peer) = peers.all.get(&key(live)).cloned() {
+            if warm && !peer.is_warm() {
+                peers.warm += 1;
+                drop(peers);
+                peer.keep_warm(worker);
+            }
+            return peer;
+        }
         peers.warm += usize::from(warm);
         let peer = Peer::new(live.clone(), self.settings.clone(), warm);
         peers.all.insert(key(live), peer.clone());

@@ -70,6 +70,9 @@ impl Stage {
         if let Some(Value::Table(listen)) = config.remove("listen") {
             builder = listen.into_iter().fold(builder, |builder, (key, value)| builder.listen(&key, value));
         }
+        if let Some(Value::Table(upstream)) = config.remove("upstream") {
+            builder = upstream.into_iter().fold(builder, |builder, (key, value)| builder.upstream(&key, value));
+        }
         let gateway = builder.more(&config.to_string()).start().await;
         gateway.serving(&[SYMBOL]).await;
         Self { gateway, registry, sites, _instance: instance }

@@ -71,7 +71,7 @@ async fn an_instance_that_loses_calls_gets_no_more_of_them() {
     let gateway = pair.gateway(LONG).await;
     assert_eq!(eject(&gateway, 1.0).await, 3, "as many as eject_after says");
     assert!(is_ejected(&gateway, pair.wire.address()).await && !is_ejected(&gateway, pair.answering.address()).await);
-    assert!(gateway.log().says(&["WARN", "instance ejected"]));
+    eventually!(gateway.log().says(&["WARN", "instance ejected"]), "it is logged");
     // The list is told again, with one entry more.
     let another = Instance::start(&["ETH_USDT"]).await;
     pair.registry.put("klineRpc/ETH_USDT/1", another.address());
@@ -100,7 +100,7 @@ async fn each_trial_is_one_call() {
         "the instance is back"
     );
     assert!(!is_ejected(&gateway, pair.wire.address()).await);
-    assert!(gateway.log().says(&["INFO", "instance returned"]));
+    eventually!(gateway.log().says(&["INFO", "instance returned"]), "it is logged");
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn the_registry_is_asked_about_an_instance_that_cannot_be_connected() {
     wire.refuse(true);
     wire.cut();
     eventually!(lists().await > 1.0, "the list is read again");
-    assert!(gateway.log().says(&["reading the registry again", &wire.address().to_string()]));
+    eventually!(gateway.log().says(&["reading the registry again", &wire.address().to_string()]), "it is logged");
     wire.refuse(false);
     eventually!(call(&gateway).await.is_ok(), "it is still registered, and gets calls");
     let another = Instance::start(&["SOL_USDT"]).await;

@@ -35,7 +35,7 @@ pub(in crate::proxy) struct Peer {
     live: Arc<Live>,
     settings: Rc<Settings>,
     /// Keeps a connection open while no call needs one.
-    warm: bool,
+    warm: Cell<bool>,
     closed: Cell<bool>,
     links: RefCell<Vec<Rc<Link>>>,
     attempt: RefCell<Attempt>,
@@ -68,7 +68,7 @@ impl Peer {
             announced: Cell::new(live.announced()),
             live,
             settings,
-            warm,
+            warm: Cell::new(warm),
             closed: Cell::new(false),
             links: RefCell::default(),
             attempt: RefCell::new(Attempt::None),
@@ -117,7 +117,21 @@ impl Peer {
 
     /// Whether connections are kept open while no call needs one.
     pub(super) fn is_warm(&self) -> bool {
-        self.warm
+        self.warm.get()
+    }
+
+    /// Keeps connections open from here on, for an instance that a call found before the tables were followed.
+    pub(super) fn keep_warm(self: &Rc<Self>, worker: &Rc<Worker>) {
+        self.warm.set(true);
+        if self.is_ready() {
+            return;
+        }
+        // Nobody repeats an attempt that a call made.
+        let failed = matches!(*self.attempt.borrow(), Attempt::Failed { .. });
+        if failed {
+            self.attempt.replace(Attempt::None);
+        }
+        self.open_ahead(worker);
     }
 
     /// The open connection that the fewest streams use, if it has room. One whose window a stream keeps shut is as good
@@ -152,7 +166,7 @@ impl Peer {
     pub(super) fn look_for_announcement(self: &Rc<Self>, worker: &Rc<Worker>) {
         let announced = self.live.announced();
         let news = self.announced.replace(announced) != announced;
-        if news && self.warm && !self.is_ready() {
+        if news && self.warm.get() && !self.is_ready() {
             self.open_ahead(worker);
         }
     }
@@ -213,7 +227,7 @@ impl Peer {
             Attempt::UnderWay => return Ok(()),
             Attempt::Failed { at, why } if at.elapsed() < PAUSE => return Err(why.clone()),
             // Its task pauses until now.
-            Attempt::Failed { .. } | Attempt::Pausing if self.warm => self.wanted.notify_one(),
+            Attempt::Failed { .. } | Attempt::Pausing if self.warm.get() => self.wanted.notify_one(),
             Attempt::Failed { .. } | Attempt::Pausing | Attempt::None => {
                 drop(tokio::task::spawn_local(self.clone().attempt(worker.clone(), 0)));
             }
@@ -247,10 +261,10 @@ impl Peer {
             return;
         }
         let waited_for = !self.waiting.borrow().is_empty();
-        if self.warm && since.elapsed() < SHORT_LIFE && !waited_for {
+        if self.warm.get() && since.elapsed() < SHORT_LIFE && !waited_for {
             self.attempt.replace(Attempt::Pausing);
             tokio::task::spawn_local(self.clone().attempt(worker.clone(), 1));
-        } else if self.warm || waited_for {
+        } else if self.warm.get() || waited_for {
             self.open_ahead(worker);
         }
     }
@@ -265,7 +279,7 @@ impl Peer {
     /// A connection had no call for long: it closes, unless it is the last one of an instance that is kept ready.
     pub(super) fn leave_idle(&self, link: &Rc<Link>) {
         let mut links = self.links.borrow_mut();
-        if self.warm && links.len() < 2 {
+        if self.warm.get() && links.len() < 2 {
             return link.touch();
         }
         let before = links.len();
@@ -284,7 +298,7 @@ impl Peer {
     async fn attempt(self: Rc<Self>, worker: Rc<Worker>, mut failures: u32) {
         loop {
             if failures > 0 {
-                if !self.warm {
+                if !self.warm.get() {
                     return;
                 }
                 let _ = time::timeout(pause(failures), self.wanted.notified()).await;
