@@ -30,6 +30,8 @@ mod plugins;
 mod ready;
 mod table;
 
+pub use self::ready::not_ready;
+
 #[cfg(test)]
 mod tests;
 
@@ -119,7 +121,7 @@ fn answer(method: &Method, path: &str, query: Option<&str>, view: &View, shutdow
     match path {
         "/" => respond(StatusCode::OK, TEXT, INDEX),
         "/livez" => respond(StatusCode::OK, TEXT, "ok\n"),
-        "/readyz" => match ready::not_ready(&snapshot, shutdown.is_leaving()) {
+        "/readyz" => match not_ready(&snapshot, shutdown.is_leaving()) {
             None => respond(StatusCode::OK, TEXT, "ok\n"),
             Some(reason) => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
         },

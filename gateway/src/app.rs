@@ -29,9 +29,12 @@ use crate::{
     shutdown,
 };
 
+mod announcing;
 mod check;
+mod sidecar;
 
-pub use self::check::check;
+use self::announcing::Announcing;
+pub use self::{check::check, sidecar::Sidecar};
 
 /// What workers get to end their calls once the drain is over.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -77,6 +80,8 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
     spawn_local(files.run(sandboxes, sender));
     let (control, readers) = Control::new(config, plugins, metrics.clone());
 
+    let announcing = Announcing::start(config, &readers)?;
+
     let admin_address = admin.local_addr()?;
     let view = admin::View { readers: readers.clone(), metrics: metrics.clone() };
     spawn_local(admin::serve(tokio::net::TcpListener::from_std(admin)?, view, shutdown.clone()));
@@ -86,15 +91,22 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
     info!(listener = "admin", address = %admin_address, "listening");
 
     let proxy = spawn_blocking(|| proxy.join());
-    tokio::join!(control.run(config, updates, shutdown), end(&config.listen, trigger, signals, proxy));
+    let end = end(&config.listen, announcing, trigger, signals, proxy);
+    tokio::join!(control.run(config, updates, shutdown), end);
     info!("ended");
     Ok(())
 }
 
 /// Leaves and drains at the first signal; ends when all calls have, when the time is over, or at the second signal.
-async fn end(listen: &Listen, trigger: shutdown::Trigger, mut signals: Signals, mut proxy: JoinHandle<()>) {
+async fn end(
+    listen: &Listen,
+    announcing: Announcing,
+    trigger: shutdown::Trigger,
+    mut signals: Signals,
+    mut proxy: JoinHandle<()>,
+) {
     signals.next().await;
-    let cut_short = drained(listen, &trigger, &mut signals, &mut proxy).await;
+    let cut_short = drained(listen, announcing, &trigger, &mut signals, &mut proxy).await;
     trigger.end();
     let Some(why) = cut_short else { return };
     warn!(why, "ending the calls under way");
@@ -106,14 +118,15 @@ async fn end(listen: &Listen, trigger: shutdown::Trigger, mut signals: Signals, 
 /// Waits until all calls have ended, or says why it waits no longer.
 async fn drained(
     &Listen { drain_delay, drain_timeout, .. }: &Listen,
+    announcing: Announcing,
     trigger: &shutdown::Trigger,
     signals: &mut Signals,
     proxy: &mut JoinHandle<()>,
 ) -> Option<&'static str> {
     trigger.leave();
-    // Whatever announces this gateway is withdrawn from here on.
     info!(?drain_delay, "leaving: no new calls should come, those that do are taken");
     let in_peace = async {
+        announcing.end().await;
         sleep(drain_delay).await;
         trigger.drain();
         info!(?drain_timeout, "draining: no new calls, those under way go on");

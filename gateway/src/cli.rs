@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod check;
 mod compile;
 mod output;
+mod register;
 mod run;
 
 /// `EX_USAGE` of sysexits.h: the command line is wrong.
@@ -33,6 +34,7 @@ Start:
   symgate check --config symgate.toml      is the file right? what would run?
   symgate run --config symgate.toml        serve calls
   curl http://127.0.0.1:9901/readyz        is it ready? see also /table, /plugins and /metrics
+  symgate register --help                  announce an instance in etcd
 
 The smallest symgate.toml, with klineRpc/BTC_USDT/1 = \"192.168.2.159:9999\" in instances.toml beside it:
   [[route]]
@@ -58,6 +60,12 @@ enum Command {
     Run(Configured),
     /// Reads the configuration, loads the plugins, and says what would run. Serves nothing.
     Check(Configured),
+    /// Announces an instance in etcd: one that runs by itself, or a command that is run as a child.
+    ///
+    /// The key lives as long as the instance is healthy and this process runs. Whatever happens to it meanwhile (lease
+    /// or key lost, etcd restarted or not reachable), it is written again.
+    #[command(after_help = "`symgate register --help` has examples, signals and exit codes.", after_long_help = register::AFTER)]
+    Register(Box<register::Register>),
     /// Compiles a plugin for the gateway that runs this as its child.
     #[command(hide = true)]
     Compile {
@@ -84,16 +92,18 @@ impl Arguments {
     }
 
     /// Does what the command line says. `program` is the one that read it, to be run again with other arguments; without
-    /// it nothing is run.
+    /// it nothing is run. The exit code is that of what was run in turn.
     ///
     /// # Errors
     /// Says what failed and what to do.
-    pub fn run(self, program: Option<PathBuf>) -> anyhow::Result<()> {
+    pub fn run(self, program: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         match self.command {
-            Command::Run(Configured { config }) => run::run(&config, program),
-            Command::Check(Configured { config }) => check::check(&config, program),
-            Command::Compile { folder } => compile::compile(&folder),
+            Command::Run(Configured { config }) => run::run(&config, program)?,
+            Command::Check(Configured { config }) => check::check(&config, program)?,
+            Command::Register(arguments) => return register::register(*arguments),
+            Command::Compile { folder } => compile::compile(&folder)?,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -128,6 +138,7 @@ mod tests {
         let path = |line: &[&str]| match Arguments::try_parse_from(line).expect("a command line").command {
             Command::Run(Configured { config }) | Command::Check(Configured { config }) => config,
             Command::Compile { folder } => folder,
+            Command::Register(_) => PathBuf::new(),
         };
         assert_eq!(path(&["symgate", "run"]), PathBuf::from("symgate.toml"));
         assert_eq!(path(&["symgate", "check", "--config", "a.toml"]), PathBuf::from("a.toml"));

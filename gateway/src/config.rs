@@ -15,7 +15,10 @@ use serde::Deserialize;
 pub use self::{
     error::ConfigError,
     listen::Listen,
+    register::{Format, Register},
+    resolve::check_service_name,
     route::{Health, NoSymbol, OnFailure, Route},
+    units::{lease_time, parse_duration as duration},
     upstream::Upstream,
 };
 use crate::routing::{KeyTemplate, Layout};
@@ -26,6 +29,7 @@ mod environment;
 mod error;
 mod listen;
 mod raw;
+mod register;
 mod resolve;
 mod route;
 mod units;
@@ -55,6 +59,8 @@ pub struct Config {
     pub plugins: Vec<Plugin>,
     /// `[[route]]`
     pub routes: Vec<Route>,
+    /// `[[register]]`
+    pub registers: Vec<Register>,
 }
 
 impl Service {
@@ -149,6 +155,19 @@ pub struct Etcd {
     pub timeout: Duration,
     /// A watch from which nothing was heard for this long is torn down and the list read again.
     pub watchdog: Duration,
+}
+
+impl Etcd {
+    /// With the defaults of the configuration.
+    ///
+    /// # Errors
+    /// When an endpoint is no URL that can be connected to.
+    pub fn new(endpoints: Vec<String>, login: Option<(String, String)>) -> Result<Self, String> {
+        if let Some(wrong) = endpoints.iter().find_map(|endpoint| resolve::wrong_endpoint(endpoint)) {
+            return Err(wrong);
+        }
+        Ok(Self { endpoints, login, timeout: defaults::etcd_timeout(), watchdog: defaults::etcd_watchdog() })
+    }
 }
 
 /// A registry prefix that routes lead to.

@@ -6,13 +6,15 @@
 pub mod cli;
 // F5: the composition root
 pub mod app;
-// F4: data plane, control plane, admin; none of them imports another
+// F4: data plane, control plane, admin, registration; none of them imports another
 pub mod admin;
 pub mod control;
 pub mod proxy;
+pub mod register;
 // F3: the only meeting point
 pub mod snapshot;
-// F2: the plugin host, the HTTP/2 engine
+// F2: the plugin host, the HTTP/2 engine, the way to etcd
+pub mod etcd;
 pub mod http2;
 pub mod plugin;
 // F1: the configuration

@@ -12,9 +12,9 @@ use symgate::config::Config;
 const FLOORS: [&[&str]; 7] = [
     &["routing", "metrics", "telemetry", "shutdown"],
     &["config"],
-    &["plugin", "http2"],
+    &["plugin", "http2", "etcd"],
     &["snapshot"],
-    &["proxy", "control", "admin"],
+    &["proxy", "control", "admin", "register"],
     &["app"],
     &["cli", "main", "lib"],
 ];

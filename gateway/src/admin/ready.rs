@@ -3,7 +3,7 @@
 use crate::snapshot::{Service, Snapshot};
 
 /// Why not; `None`: they can.
-pub(super) fn not_ready(snapshot: &Snapshot, leaving: bool) -> Option<String> {
+pub fn not_ready(snapshot: &Snapshot, leaving: bool) -> Option<String> {
     if leaving {
         return Some("draining: send no new calls".into());
     }

@@ -42,6 +42,11 @@ pub(super) const fn etcd_watchdog() -> Duration {
     Duration::from_secs(30)
 }
 
+/// `[[register]] ttl`
+pub(super) const fn register_ttl() -> Duration {
+    Duration::from_secs(10)
+}
+
 /// `[[service]] exclusive`
 pub(super) const fn exclusive() -> bool {
     true

@@ -9,7 +9,7 @@ use serde::{
 };
 use toml::{Spanned, Table};
 
-use super::{Admin, Builtin, Limits, Listen, Log, NoSymbol, OnFailure, Upstream, defaults, units};
+use super::{Admin, Builtin, Format, Limits, Listen, Log, NoSymbol, OnFailure, Upstream, defaults, units};
 use crate::routing::KeyTemplate;
 
 /// The whole file.
@@ -32,6 +32,8 @@ pub(super) struct File {
     pub(super) plugin: Vec<Plugin>,
     #[serde(default)]
     pub(super) route: Vec<Route>,
+    #[serde(default)]
+    pub(super) register: Vec<Register>,
 }
 
 /// `[code_cache]`
@@ -132,6 +134,19 @@ pub(super) struct Route {
     pub(super) retry_budget: f64,
     #[serde(default = "defaults::health", deserialize_with = "units::health")]
     pub(super) health: Option<String>,
+}
+
+/// `[[register]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Register {
+    pub(super) registry: Option<Spanned<String>>,
+    pub(super) service: Spanned<String>,
+    pub(super) symbol: Option<Spanned<String>>,
+    pub(super) format: Format,
+    pub(super) address: Option<Spanned<String>>,
+    #[serde(default = "defaults::register_ttl", deserialize_with = "units::ttl")]
+    pub(super) ttl: Duration,
 }
 
 /// Who decides for a route.

@@ -15,8 +15,12 @@ use super::{
 use crate::routing::{Condition, PathMatch};
 
 mod policies;
+mod registers;
 mod registries;
 mod services;
+
+pub(super) use self::registries::wrong_endpoint;
+pub use self::services::check_service_name;
 
 /// The valid configuration.
 pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Result<Config, Vec<Mistake>> {
@@ -41,13 +45,14 @@ pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Resul
         routes.push(route);
     }
     let services = services.finish(&mut mistakes);
+    let registers = registers::registers(raw.register, listen.address, &registries, &services, &mut mistakes);
     let (upstream, log, plugins) = (raw.upstream, raw.log, policies.finish());
     let folder = match raw.code_cache.folder {
         Some(named) => named.map(|folder| base.join(folder)),
         None => defaults::code_cache(variable),
     };
     let code_cache = CodeCache { folder };
-    mistakes.or(Config { listen, upstream, admin, log, code_cache, registries, services, plugins, routes })
+    mistakes.or(Config { listen, upstream, admin, log, code_cache, registries, services, plugins, routes, registers })
 }
 
 /// The mistakes found so far.

@@ -43,6 +43,20 @@ pub(super) fn some_timeout<'de, D: Deserializer<'de>>(from: D) -> Result<Option<
     timeout(from).map(Some)
 }
 
+/// The time that a lease lives without a sign of life.
+pub(super) fn ttl<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    lease_time(duration(from)?).map_err(D::Error::custom)
+}
+
+/// A time that etcd can give a lease: it counts whole seconds, and 2 at least by its defaults.
+///
+/// # Errors
+/// When it cannot.
+pub fn lease_time(time: Duration) -> Result<Duration, &'static str> {
+    let whole = time.subsec_nanos() == 0 && time >= Duration::from_secs(2);
+    whole.then_some(time).ok_or("a lease takes whole seconds, 2s or more, such as \"10s\"")
+}
+
 /// `16MiB`, `64KiB`, `1GiB`, `100B`, or a number of bytes; not zero.
 pub(super) fn size<'de, D: Deserializer<'de>, T: TryFrom<u64>>(from: D) -> Result<T, D::Error> {
     match Amount::deserialize(from)? {
@@ -188,7 +202,8 @@ fn custom<E: Error>(text: impl Display) -> E {
     E::custom(text)
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// `5ms` as a duration; `None` when it is none.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text)?;
     match unit {
         "us" => Some(Duration::from_micros(number)),

@@ -7,11 +7,13 @@ use tokio::{
 };
 use tracing::info;
 
-use self::{backoff::Backoff, machine::End, session::Session, teller::Teller};
+use self::{machine::End, session::Session, teller::Teller};
 use super::{rereads::Reread, source::Update};
-use crate::config::Etcd;
+use crate::{
+    config::Etcd,
+    etcd::{Backoff, endpoints},
+};
 
-mod backoff;
 mod list;
 mod machine;
 mod session;
@@ -33,7 +35,7 @@ pub async fn watch(config: Etcd, prefix: String, service: usize, updates: mpsc::
 async fn supervise(config: &Etcd, prefix: &str, mut teller: Teller, reread: &Reread) {
     let mut session = Session::new(config, prefix);
     let mut backoff = Backoff::default();
-    let mut endpoints = config.endpoints.iter().cycle().skip(fastrand::usize(..config.endpoints.len().max(1)));
+    let mut endpoints = endpoints(config);
     let Some(mut endpoint) = endpoints.next() else {
         return teller.lost("no etcd endpoint is configured; name one in [[registry]]".into()).await;
     };

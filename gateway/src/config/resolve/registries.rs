@@ -50,7 +50,7 @@ fn etcd(raw: Spanned<raw::Etcd>, base: &Path, mistakes: &mut Mistakes) -> Etcd {
     Etcd { endpoints, login, timeout: raw.timeout, watchdog: raw.watchdog }
 }
 
-fn wrong_endpoint(endpoint: &str) -> Option<String> {
+pub(in crate::config) fn wrong_endpoint(endpoint: &str) -> Option<String> {
     let uri: Option<Uri> = endpoint.parse().ok();
     match uri.as_ref().and_then(Uri::scheme_str) {
         Some("http") => None,

@@ -34,9 +34,8 @@ impl Services {
     /// The place of the service that a route names; it needs no `[[service]]`.
     pub(super) fn place(&mut self, name: &Spanned<String>, mistakes: &mut Mistakes) -> usize {
         let text = name.get_ref();
-        if text.is_empty() || text.starts_with('/') || text.ends_with('/') {
-            let fix = "write what comes before the \"/\" of its keys, such as \"klineRpc\"";
-            mistakes.say(name.span(), format!("{text:?} is no service name; {fix}"));
+        if let Err(reason) = check_service_name(text) {
+            mistakes.say(name.span(), reason);
         }
         let place = self.services.iter().position(|service| service.name == *text).unwrap_or_else(|| {
             let name = text.clone();
@@ -63,6 +62,18 @@ impl Services {
         }
         self.services
     }
+}
+
+/// Whether a text can be what comes before the "/" of a service's keys.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_service_name(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.starts_with('/') || text.ends_with('/') {
+        let fix = "write what comes before the \"/\" of its keys, such as \"klineRpc\"";
+        return Err(format!("{text:?} is no service name; {fix}"));
+    }
+    Ok(())
 }
 
 fn registry(name: Option<Spanned<String>>, service: &str, registries: &[Registry], mistakes: &mut Mistakes) -> usize {

@@ -11,9 +11,9 @@ use super::{
     list,
     machine::{End, Known, Meaning, Response, Watch},
     teller::Teller,
-    wire::{Connection, reason, within},
+    wire::{Connection, within},
 };
-use crate::config::Etcd;
+use crate::{config::Etcd, etcd::reason};
 
 /// What sessions have in common, and what one leaves to the next.
 pub(super) struct Session<'a> {

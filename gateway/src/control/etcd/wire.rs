@@ -1,12 +1,11 @@
 //! etcd-client's words in ours. Decides nothing.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use etcd_client::{
-    Client, ConnectOptions, EventType, GetOptions, GetResponse, KeyValue, SortOrder, SortTarget, WatchOptions,
-    WatchResponse, WatchStream,
+    Client, EventType, GetOptions, GetResponse, KeyValue, SortOrder, SortTarget, WatchOptions, WatchResponse,
+    WatchStream,
 };
-use tokio::time::timeout;
 use tracing::warn;
 
 use super::{
@@ -14,7 +13,10 @@ use super::{
     list::{Ask, Page, Pages, Unread, end_of},
     machine::{End, Known, Response},
 };
-use crate::config::Etcd;
+use crate::{
+    config::Etcd,
+    etcd::{self, reason},
+};
 
 /// What one message may hold; etcd's own writers are held to 1.5 MiB a request.
 const MESSAGE: usize = 16 << 20;
@@ -28,16 +30,7 @@ pub(super) struct Connection<'a> {
 impl<'a> Connection<'a> {
     /// Connects and logs in.
     pub(super) async fn open(config: &'a Etcd, endpoint: &str) -> Result<Self, End> {
-        // A member that is cut off from the others looks healthy unless a leader is required.
-        let mut options = ConnectOptions::new()
-            .with_connect_timeout(config.timeout)
-            .with_require_leader(true)
-            .with_auto_token_refresh(true);
-        if let Some((user, password)) = &config.login {
-            options = options.with_user(user, password);
-        }
-        let client = within(config.timeout, Client::connect([endpoint], Some(options))).await?;
-        Ok(Self { config, client: client.map_err(lost)? })
+        Ok(Self { config, client: etcd::connect(config, endpoint).await.map_err(End::Lost)? })
     }
 
     /// A watch that begins with this revision; it stands once etcd confirmed it.
@@ -136,21 +129,5 @@ fn lost(error: etcd_client::Error) -> End {
 
 /// Waits for an answer, but not for ever.
 pub(super) async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T, End> {
-    timeout(limit, answer).await.map_err(|_elapsed| End::Lost(format!("no answer within {limit:?}")))
-}
-
-/// What happened, then the innermost cause.
-pub(super) fn reason(error: &etcd_client::Error) -> String {
-    let (text, mut cause) = match error {
-        etcd_client::Error::GRpcStatus(status) => (status.message().to_owned(), status.source()),
-        etcd_client::Error::TransportError(error) => (error.to_string(), error.source()),
-        error => return error.to_string(),
-    };
-    while let Some(deeper) = cause.and_then(Error::source) {
-        cause = Some(deeper);
-    }
-    match cause.map(ToString::to_string) {
-        Some(cause) if cause != text => format!("{text}: {cause}"),
-        _ => text,
-    }
+    etcd::within(limit, answer).await.map_err(End::Lost)
 }

@@ -9,14 +9,14 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Counts sessions that ended early.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
     /// The pause after a session that lived this long: none after a good one, then any up to a limit that doubles, so
     /// that many gateways do not come back all at once.
-    pub(super) fn next(&mut self, lived: Duration) -> Duration {
+    pub fn next(&mut self, lived: Duration) -> Duration {
         self.limit(lived).mul_f64(fastrand::f64())
     }
 

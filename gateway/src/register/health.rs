@@ -1,0 +1,147 @@
+//! Whether the instance can take calls. Only that is announced.
+
+use std::{convert::Infallible, error::Error, io::ErrorKind, str::FromStr, time::Duration};
+
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+use tonic::transport::Endpoint;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tracing::{info, warn};
+
+use super::Switch;
+use crate::routing::Address;
+
+/// How long one look may take.
+const LOOK: Duration = Duration::from_secs(1);
+/// Between two looks at an instance that is healthy.
+const HEALTHY: Duration = Duration::from_secs(1);
+/// Between two looks at one that is not.
+const UNHEALTHY: Duration = Duration::from_millis(100);
+/// Looks in a row without an answer that make an instance unhealthy: a busy one may miss one or two.
+const SILENT: u32 = 3;
+
+/// What shows that an instance is healthy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Nothing is asked for.
+    Off,
+    /// Its port accepts connections.
+    Tcp,
+    /// `grpc.health.v1` says SERVING for this service; empty: for the whole server.
+    Grpc(String),
+}
+
+/// What one look showed.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    Serving,
+    /// The instance, or its machine, says no.
+    Refused(String),
+    /// Nobody says anything.
+    Silent(String),
+}
+
+impl Health {
+    /// Wants the registration while the instance is healthy; for ever.
+    pub async fn guard(&self, address: &Address, switch: &Switch) -> Infallible {
+        if *self == Self::Off {
+            switch.set(true);
+            return std::future::pending().await;
+        }
+        info!(%address, "waiting until the instance is healthy");
+        let (mut healthy, mut silent) = (false, 0);
+        let mut said = String::new();
+        loop {
+            let look = self.look(address).await;
+            silent = if matches!(look, Look::Silent(_)) { silent + 1 } else { 0 };
+            match look {
+                Look::Serving if !healthy => {
+                    info!(%address, "the instance is healthy");
+                    healthy = true;
+                }
+                Look::Serving => {}
+                Look::Silent(_) if healthy && silent < SILENT => {}
+                Look::Refused(reason) | Look::Silent(reason) => {
+                    if healthy || said != reason {
+                        warn!(%address, reason, "the instance is not healthy and not announced");
+                        said = reason;
+                    }
+                    healthy = false;
+                }
+            }
+            switch.set(healthy);
+            sleep(if healthy { HEALTHY } else { UNHEALTHY }).await;
+        }
+    }
+
+    async fn look(&self, address: &Address) -> Look {
+        let look = async {
+            let tcp = tcp(address).await;
+            match self {
+                Self::Grpc(service) if tcp == Look::Serving => grpc(address, service).await,
+                _ => tcp,
+            }
+        };
+        timeout(LOOK, look).await.unwrap_or_else(|_elapsed| Look::Silent(format!("no answer within {LOOK:?}")))
+    }
+}
+
+impl FromStr for Health {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=').unwrap_or((text, "")) {
+            ("off", "") => Ok(Self::Off),
+            ("tcp", "") => Ok(Self::Tcp),
+            ("grpc", service) => Ok(Self::Grpc(service.into())),
+            _ => Err("write off, tcp, grpc or grpc=SERVICE".into()),
+        }
+    }
+}
+
+async fn tcp(address: &Address) -> Look {
+    match TcpStream::connect((address.host(), address.port())).await {
+        Ok(_connection) => Look::Serving,
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Look::Refused("its port is closed".into()),
+        Err(error) => Look::Silent(format!("it cannot be connected: {error}")),
+    }
+}
+
+async fn grpc(address: &Address, service: &str) -> Look {
+    let ask = async {
+        let channel = Endpoint::from_shared(format!("http://{address}"))?.connect().await?;
+        let request = HealthCheckRequest { service: service.into() };
+        Ok::<_, tonic::transport::Error>(HealthClient::new(channel).check(request).await)
+    };
+    match ask.await {
+        Ok(Ok(answer)) => match answer.into_inner().status() {
+            ServingStatus::Serving => Look::Serving,
+            other => Look::Refused(format!("grpc.health.v1 says {}", other.as_str_name())),
+        },
+        // One without a source was sent by the instance.
+        Ok(Err(status)) if status.source().is_none() => {
+            Look::Refused(format!("grpc.health.v1 answers {:?}: {}", status.code(), status.message()))
+        }
+        Ok(Err(status)) => Look::Silent(status.message().to_owned()),
+        Err(error) => Look::Silent(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_read() {
+        let check = |text: &str, expected: Option<Health>| assert_eq!(text.parse().ok(), expected, "{text}");
+        check("off", Some(Health::Off));
+        check("tcp", Some(Health::Tcp));
+        check("grpc", Some(Health::Grpc(String::new())));
+        check("grpc=pb.KlineService", Some(Health::Grpc("pb.KlineService".into())));
+        for text in ["", "no", "tcp=1", "grpc:x"] {
+            check(text, None);
+        }
+    }
+}
