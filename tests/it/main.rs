@@ -24,6 +24,7 @@ mod lifecycle;
 mod misbehaving;
 mod outage;
 mod passing;
+mod register;
 mod registry;
 mod reload;
 mod retries;

@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod instance;
 pub mod load;
 pub mod raw;
+pub mod registered;
 pub mod registry_file;
 pub mod rounds;
 pub mod stamp;

@@ -94,6 +94,38 @@ fn names_become_places() {
 }
 
 #[test]
+fn the_gateway_registers_where_it_is_told() {
+    let config = read(&format!(
+        "[[registry]]\nname = 'files'\nfile = 'i.toml'\n\
+         [[registry]]\nname = 'etcd'\netcd = {{ endpoints = ['http://a:2379'] }}\n\
+         [[register]]\nregistry = 'etcd'\nservice = 'gateway'\nformat = 'go-zero'\n\
+         [[register]]\nregistry = 'etcd'\nservice = 'klineRpc'\nsymbol = 'X'\nformat = 'endpoints'\naddress = 'gate'\n\
+         ttl = '3s'\n{MINIMAL}"
+    ));
+    let gateway = Register {
+        registry: 1,
+        service: "gateway".into(),
+        symbol: None,
+        format: Format::GoZero,
+        address: None,
+        ttl: Duration::from_secs(10),
+    };
+    let of_symbol = Register {
+        service: "klineRpc".into(),
+        symbol: Some("X".into()),
+        format: Format::Endpoints,
+        address: Some("gate".into()),
+        ttl: Duration::from_secs(3),
+        ..gateway.clone()
+    };
+    // The service of that name is routed from another registry.
+    assert_eq!(config.registers, [gateway.clone(), of_symbol.clone()]);
+    assert_eq!(gateway.named_address(config.listen.address), None);
+    let address = of_symbol.named_address(config.listen.address).expect("an address").expect("a valid one");
+    assert_eq!(address.as_str(), "gate:9000");
+}
+
+#[test]
 fn a_plugin_goes_before_the_built_in_of_its_name() {
     let plugin = "[[plugin]]\nname = 'least-loaded'\npath = 'l.wasm'\n";
     let config = read(&format!("{plugin}{MINIMAL}"));
@@ -146,7 +178,7 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn the_example_shows_every_key() {
-    let sections: [(&str, &str); 12] = [
+    let sections: [(&str, &str); 13] = [
         ("", ""),
         ("[listen]", "[listen]"),
         ("[upstream]", "[upstream]"),
@@ -159,6 +191,7 @@ fn the_example_shows_every_key() {
         ("[[plugin]]", "[[plugin]]"),
         ("[[plugin]]", "[[plugin]]\nname = 'x'\n[plugin.limits]"),
         ("[[route]]", "[[route]]"),
+        ("# [[register]]", "[[register]]"),
     ];
     for (header, toml) in sections {
         let (example, marks) = match header {

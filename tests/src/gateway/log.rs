@@ -16,7 +16,7 @@ pub struct Log(Arc<Mutex<Vec<String>>>);
 
 impl Log {
     /// Reads on a thread of its own until the child ends.
-    pub(super) fn read(stderr: ChildStderr) -> Self {
+    pub(crate) fn read(stderr: ChildStderr) -> Self {
         let log = Self::default();
         let writer = log.clone();
         std::thread::spawn(move || {
