@@ -8,7 +8,7 @@ use tokio::{
     task::spawn_local,
     time::{Instant, sleep},
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use self::session::{Lease, Session};
 use crate::{
@@ -133,6 +133,7 @@ async fn revoke(etcd: &Etcd, announcement: &Announcement, lease: &Lease) {
         if Instant::now() >= lease.expires {
             return warn!(key, endpoint, reason, "cannot be deregistered; etcd removes it when its lease has run out");
         }
+        debug!(key, endpoint, reason, "cannot be deregistered yet; trying again");
         sleep(backoff.next(start.elapsed())).await;
     }
 }

@@ -131,34 +131,40 @@ impl Sidecar {
         })
     }
 
-    /// The registration first, then a pause for those who have not heard of it, then the command.
     async fn end(&self, event: Event, registrar: &mut Registrar, watched: &mut Watched) -> u8 {
-        let leaving = async {
-            registrar.withdraw().await;
-            if matches!(event, Event::Told(_)) {
-                sleep(self.drain_pause).await;
-            }
-        };
-        let signal = match event {
-            Event::Ended(code) => {
-                warn!(code, "the command has ended");
-                tokio::select! {
-                    () = leaving => {}
-                    Some(_) = watched.signals.recv() => {}
-                }
-                return code;
-            }
-            Event::Told(signal) => signal,
-        };
-        info!(pause = ?self.drain_pause, "deregistering");
-        tokio::select! {
-            () = leaving => watched.stop(signal, self.stop_timeout).await,
-            event = watched.event() => match event {
-                Event::Told(again) => watched.stop(again, self.stop_timeout).await,
-                Event::Ended(code) => code,
-            },
+        match event {
+            Event::Ended(code) => bereaved(code, registrar, watched).await,
+            Event::Told(signal) => self.leave(signal, registrar, watched).await,
         }
     }
+
+    /// The registration first, then a pause for those who have not heard of it, then the command.
+    async fn leave(&self, signal: Signal, registrar: &mut Registrar, watched: &mut Watched) -> u8 {
+        info!(pause = ?self.drain_pause, "deregistering");
+        let leaving = async {
+            registrar.withdraw().await;
+            sleep(self.drain_pause).await;
+            Event::Told(signal)
+        };
+        let event = tokio::select! {
+            event = leaving => event,
+            event = watched.event() => event,
+        };
+        match event {
+            Event::Told(signal) => watched.stop(signal, self.stop_timeout).await,
+            Event::Ended(code) => bereaved(code, registrar, watched).await,
+        }
+    }
+}
+
+/// Without its command a registration is worth nothing.
+async fn bereaved(code: u8, registrar: &mut Registrar, watched: &mut Watched) -> u8 {
+    warn!(code, "the command has ended");
+    tokio::select! {
+        () = registrar.withdraw() => {}
+        Some(_) = watched.signals.recv() => {}
+    }
+    code
 }
 
 impl Watched {

@@ -80,8 +80,8 @@ pub(super) struct Register {
     /// What selectors may choose by; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
-    /// When the instance is healthy: off (always), tcp (its port accepts), grpc or grpc=SERVICE (grpc.health.v1 says
-    /// SERVING)
+    /// When the instance is healthy, asked at the address that is announced: off (always), tcp (its port accepts), grpc
+    /// or grpc=SERVICE (grpc.health.v1 says SERVING)
     #[arg(long, default_value = "tcp", value_name = "CHECK")]
     health: Health,
     /// How long the instance goes on after its key was removed
@@ -268,9 +268,9 @@ mod tests {
         check(&["--address=a:1", "--label=symbol=x"], "options of their own");
         check(&["--address=a:1", "--ttl=1s"], "2s or more");
         check(&["--address=a:1", "--symbol="], "at least one character");
-        check(&["--address=a:1", "--service=a/"], "no service name");
         check(&["--address=a:1", "--etcd=https://c:2379"], "TLS is not supported");
         check(&["--address=a:1", "--password-file=x"], "--user");
         check(&["--address=a:1", "--health=udp"], "write off, tcp");
+        assert!(service("a/").is_err(), "it would not be found under that name");
     }
 }

@@ -116,7 +116,7 @@ fn the_gateway_registers_where_it_is_told() {
         format: Format::Endpoints,
         address: Some("gate".into()),
         ttl: Duration::from_secs(3),
-        ..gateway.clone()
+        ..gateway
     };
     // The service of that name is routed from another registry.
     assert_eq!(config.registers, [gateway.clone(), of_symbol.clone()]);

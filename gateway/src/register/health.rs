@@ -43,6 +43,16 @@ enum Look {
     Silent(String),
 }
 
+/// What all looks together show.
+#[derive(Debug, Default)]
+struct Opinion {
+    healthy: bool,
+    /// Looks in a row without an answer.
+    silent: u32,
+    /// What was logged last.
+    said: String,
+}
+
 impl Health {
     /// Wants the registration while the instance is healthy; for ever.
     pub async fn guard(&self, address: &Address, switch: &Switch) -> Infallible {
@@ -51,28 +61,11 @@ impl Health {
             return std::future::pending().await;
         }
         info!(%address, "waiting until the instance is healthy");
-        let (mut healthy, mut silent) = (false, 0);
-        let mut said = String::new();
+        let mut opinion = Opinion::default();
         loop {
-            let look = self.look(address).await;
-            silent = if matches!(look, Look::Silent(_)) { silent + 1 } else { 0 };
-            match look {
-                Look::Serving if !healthy => {
-                    info!(%address, "the instance is healthy");
-                    healthy = true;
-                }
-                Look::Serving => {}
-                Look::Silent(_) if healthy && silent < SILENT => {}
-                Look::Refused(reason) | Look::Silent(reason) => {
-                    if healthy || said != reason {
-                        warn!(%address, reason, "the instance is not healthy and not announced");
-                        said = reason;
-                    }
-                    healthy = false;
-                }
-            }
-            switch.set(healthy);
-            sleep(if healthy { HEALTHY } else { UNHEALTHY }).await;
+            opinion.hear(self.look(address).await, address);
+            switch.set(opinion.healthy);
+            sleep(if opinion.healthy { HEALTHY } else { UNHEALTHY }).await;
         }
     }
 
@@ -85,6 +78,28 @@ impl Health {
             }
         };
         timeout(LOOK, look).await.unwrap_or_else(|_elapsed| Look::Silent(format!("no answer within {LOOK:?}")))
+    }
+}
+
+impl Opinion {
+    fn hear(&mut self, look: Look, address: &Address) {
+        self.silent = if matches!(look, Look::Silent(_)) { self.silent.saturating_add(1) } else { 0 };
+        match look {
+            Look::Serving => {
+                if !self.healthy {
+                    info!(%address, "the instance is healthy");
+                }
+                self.healthy = true;
+            }
+            Look::Silent(_) if self.healthy && self.silent < SILENT => {}
+            Look::Refused(reason) | Look::Silent(reason) => {
+                if self.healthy || self.said != reason {
+                    warn!(%address, reason, "the instance is not healthy and not announced");
+                }
+                self.said = reason;
+                self.healthy = false;
+            }
+        }
     }
 }
 
@@ -132,6 +147,21 @@ async fn grpc(address: &Address, service: &str) -> Look {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_look_without_an_answer_takes_nothing_away() {
+        let address = "10.0.0.1:9000".parse().expect("an address");
+        let mut opinion = Opinion::default();
+        let mut after = |look| {
+            opinion.hear(look, &address);
+            opinion.healthy
+        };
+        let silent = || Look::Silent("no answer".into());
+        assert_eq!((after(silent()), after(Look::Serving)), (false, true));
+        assert_eq!((after(silent()), after(silent()), after(Look::Serving)), (true, true, true), "a busy moment");
+        assert_eq!((after(silent()), after(silent()), after(silent())), (true, true, false), "it does not answer");
+        assert_eq!((after(Look::Serving), after(Look::Refused("closed".into()))), (true, false), "it says no");
+    }
 
     #[test]
     fn what_is_asked_for_is_read() {

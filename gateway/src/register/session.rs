@@ -109,13 +109,21 @@ impl<'a> Session<'a> {
         if ran_out || matches!(end, End::Gone(_)) {
             self.standing.send_replace(Standing::Unsure);
         }
+        let stands = matches!(*self.standing.borrow(), Standing::Announced(_));
         match end {
             End::Gone(reason) => warn!(key, endpoint, reason, "the registration is lost; registering again"),
             End::Unheard(reason) if self.trouble.as_ref() == Some(&reason) => {
-                debug!(key, endpoint, reason, "etcd is still not heard");
+                debug!(key, endpoint, reason, stands, "still not registered, or not kept alive");
             }
             End::Unheard(reason) => {
-                warn!(key, endpoint, reason, "etcd is not heard; a registration stands until its lease runs out");
+                if stands {
+                    warn!(
+                        key,
+                        endpoint, reason, "the registration is not kept alive; it stands until its lease runs out"
+                    );
+                } else {
+                    warn!(endpoint, reason, "not registered; trying again");
+                }
                 self.trouble = Some(reason);
             }
         }
