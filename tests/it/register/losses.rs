@@ -120,6 +120,7 @@ async fn a_partition_shorter_than_the_lease_changes_nothing() {
     let (_listener, address) = listening();
     let registered = register(&cable.endpoint(), &address, &LONG);
     let before = entry(&etcd).await;
+    eventually!(registered.log().says(&["\"registered\"", &before.key]), "it knows that it is registered");
     cable.cut();
     eventually!(registered.log().says(&["is not kept alive"]), "the partition is noticed");
     cable.mend();
