@@ -17,6 +17,8 @@ use symgate_tests::{
 };
 
 const EXIT: Duration = Duration::from_secs(20);
+/// What is gone or there again sooner than that did not wait for the lease, nor for a third of it.
+const LONG: [&str; 2] = ["--ttl", "10m"];
 
 /// The one entry that is there, once it is.
 async fn entry(etcd: &Etcd) -> Entry {
@@ -84,7 +86,7 @@ async fn an_instance_is_announced_reached_and_taken_back() {
 async fn an_instance_without_a_symbol_as_go_zero_writes_it() {
     let etcd = Etcd::start().await;
     let (_listener, address) = listening();
-    let arguments = ["--address", &address, "--value", "plain", "--prefix", "klineRpc/"];
+    let arguments = ["--address", &address, "--value", "plain", "--prefix", "klineRpc/", "--ttl", "10m"];
     let mut registered = Registered::start(&etcd.endpoint(), &arguments);
     let entry = entry(&etcd).await;
     assert_eq!((entry.key, entry.value), (format!("klineRpc/klineRpc/{}", entry.lease), address));
@@ -101,8 +103,8 @@ async fn two_registrations_of_one_address_are_one_instance() {
     let instance = Instance::start(&["BTC_USDT"]).await;
     let address = instance.address().to_string();
     let gateway = Gateway::builder().etcd(&etcd).start().await;
-    let mut first = register(&etcd.endpoint(), &address, &[]);
-    let _second = register(&etcd.endpoint(), &address, &[]);
+    let mut first = register(&etcd.endpoint(), &address, &LONG);
+    let _second = register(&etcd.endpoint(), &address, &LONG);
     loop_until(&etcd, |entries| entries.len() == 2).await;
     gateway.serving(&["BTC_USDT"]).await;
     heard_all(&etcd, &gateway, "MARK_1").await;

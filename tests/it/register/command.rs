@@ -1,9 +1,15 @@
 //! `symgate register -- command`: the command is run, signalled, ended and answered for.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rustix::process::Signal;
-use symgate_tests::{Etcd, Gateway, Instance, client::ask, eventually, registered::Registered};
+use symgate_tests::{
+    Etcd, Gateway, Instance,
+    client::ask,
+    eventually,
+    eventually::{Clock, pause},
+    registered::Registered,
+};
 use tempfile::TempDir;
 
 use super::{EXIT, another_entry, entry, listening, no_entry, register};
@@ -57,7 +63,7 @@ async fn one_that_ends_is_taken_back_at_once() {
 async fn the_key_goes_first_and_the_command_after_the_pause() {
     let etcd = Etcd::start().await;
     let (_listener, address) = listening();
-    let more = ["--address", &address, "--drain-pause", "1h"];
+    let more = ["--address", &address, "--drain-pause", "1h", "--ttl", "10m"];
     let folder = tempfile::tempdir().unwrap();
     let command = ["--", "sh", "-c", SERVES, "sh", folder.path().to_str().unwrap()];
     let mut registered = Registered::start(&etcd.endpoint(), &[&more[..], &command].concat());
@@ -65,7 +71,11 @@ async fn the_key_goes_first_and_the_command_after_the_pause() {
     eventually!(folder.path().join("up").exists(), "the command runs");
     registered.signal(Signal::TERM);
     no_entry(&etcd).await;
-    assert!(registered.runs() && text(&folder, "told").is_empty(), "the command serves while callers learn of it");
+    let clock = Clock::start(Duration::from_millis(500));
+    while clock.runs() {
+        assert!(registered.runs() && text(&folder, "told").is_empty(), "the command serves while callers learn of it");
+        pause().await;
+    }
     registered.signal(Signal::TERM);
     assert_eq!(registered.exited(EXIT).await.code(), Some(7), "a second signal ends the pause");
 }

@@ -9,10 +9,8 @@ use symgate_tests::{
     eventually::{Clock, pause},
 };
 
-use super::{EXIT, another_entry, entry, listening, no_entry, register};
+use super::{EXIT, LONG, another_entry, entry, listening, no_entry, register};
 
-/// A third of it is longer than any test waits: what comes back sooner was noticed, not looked for.
-const LONG: [&str; 2] = ["--ttl", "10m"];
 /// As short as etcd allows.
 const SHORT: [&str; 2] = ["--ttl", "2s"];
 
