@@ -21,17 +21,17 @@ Examples:
   symgate register --etcd http://127.0.0.1:2379 --service klineRpc --symbol BTC_USDT --port 9000 -- ./kline BTC_USDT
   symgate register --etcd http://127.0.0.1:2379 --service klineRpc --symbol BTC_USDT --address 10.0.0.7:9000
 
-The key is PREFIX SERVICE/SYMBOL/LEASE (without a symbol: SERVICE/LEASE). It is written once the instance is healthy, removed
-while it is not, written again whenever it was lost, and removed when the command ends. The etcd user needs to read and
-write keys below PREFIX SERVICE/.
+The key is SERVICE/SYMBOL/LEASE, without a symbol SERVICE/LEASE, after --prefix. It is written once the instance is
+healthy, removed while it is not, written again whenever it was lost, and removed when the command ends. The etcd user
+needs to read and write the keys of the service.
 
 Signals: SIGTERM and SIGINT remove the key, wait --drain-pause and pass the signal on to the command, which is killed
 when it still runs after --stop-timeout; a second one skips the pause. SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH
 are passed on at once.
 
-The owner file holds the create revision of the key, the number that calls carry as symgate-owner. Of a call with a lower
-number the owner was somebody who had this address before. The file is replaced as a whole at each registration and is
-not there while the registration is lost.
+The owner file holds the create revision of the key, the number that calls carry as symgate-owner. A call with a lower
+number was meant for who had this address before: refuse it. At a higher one, read the file again. It is replaced as a
+whole at each registration and is not there while the registration is lost.
 
 Environment:
   SYMGATE_OWNER_FILE      for the command: the path of its owner file
