@@ -25,6 +25,7 @@ use crate::{
     snapshot::{Readers, Snapshot},
 };
 
+mod certificates;
 mod metrics;
 mod plugins;
 mod ready;
@@ -46,11 +47,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const INDEX: &str = "\
 symgate admin (read-only)
-  /livez      the process is alive
-  /readyz     calls can be placed: every service's table was read and no drain has begun
-  /metrics    for Prometheus
-  /table      services, symbols, instances, refused entries; ?service= ?symbol= ?limit= (symbols per service)
-  /plugins    plugins with the version that decides, and the newest one that was refused
+  /livez         the process is alive
+  /readyz        calls can be placed: every service's table was read and no drain has begun
+  /metrics       for Prometheus
+  /table         services, symbols, instances, refused entries; ?service= ?symbol= ?limit= (symbols per service)
+  /plugins       plugins with the version that decides, and the newest one that was refused
+  /certificates  who is spoken to with TLS, until when the certificates are good, and what was refused
 ";
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -130,6 +132,7 @@ fn answer(method: &Method, path: &str, query: Option<&str>, view: &View, shutdow
             Ok(filter) => respond(StatusCode::OK, JSON, json(&table::view(&snapshot, &filter))),
             Err(reason) => respond(StatusCode::BAD_REQUEST, TEXT, format!("{reason}\n")),
         },
+        "/certificates" => respond(StatusCode::OK, JSON, json(&certificates::view(&snapshot))),
         "/plugins" => respond(StatusCode::OK, JSON, json(&plugins::view(&snapshot))),
         _ => respond(StatusCode::NOT_FOUND, TEXT, format!("there is no {path}; this is what there is:\n\n{INDEX}")),
     }

@@ -21,6 +21,7 @@ use crate::{
     config::{Config, Listen},
     control::{
         Control,
+        certificate_files::CertificateFiles,
         plugin_files::{self, PluginFiles},
     },
     metrics::Metrics,
@@ -67,6 +68,8 @@ fn host(config: &Config, program: Option<PathBuf>) -> anyhow::Result<Host> {
 
 async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListener) -> anyhow::Result<()> {
     let signals = Signals::new()?;
+    let certificates = CertificateFiles::load(config)?;
+    let secured = certificates.secured().to_vec();
     // Every worker has a sandbox of its own, and one is spare.
     let sandboxes = config.listen.workers + 1;
     let plugins = plugin_files::load_all(&host, &config.plugins, sandboxes)?;
@@ -78,7 +81,11 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
     let (sender, updates) = mpsc::unbounded_channel();
     let files = PluginFiles::new(host, &config.plugins, &plugins).context("the plugin files cannot be watched")?;
     spawn_local(files.run(sandboxes, sender));
-    let (control, readers) = Control::new(config, plugins, metrics.clone());
+    let (sender, renewed) = mpsc::unbounded_channel();
+    if let Some(watch) = certificates.watch().context("the certificate files cannot be watched")? {
+        spawn_local(certificates.run(watch, sender));
+    }
+    let (control, readers) = Control::new(config, plugins, &secured, metrics.clone());
 
     let announcing = Announcing::start(config, &readers)?;
 
@@ -92,7 +99,7 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
 
     let proxy = spawn_blocking(|| proxy.join());
     let end = end(&config.listen, announcing, trigger, signals, proxy);
-    tokio::join!(control.run(config, updates, shutdown), end);
+    tokio::join!(control.run(config, updates, renewed, shutdown), end);
     info!("ended");
     Ok(())
 }

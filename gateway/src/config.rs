@@ -18,6 +18,7 @@ pub use self::{
     register::{Format, Register},
     resolve::check_service_name,
     route::{Health, NoSymbol, OnFailure, Route},
+    tls::{Identity, ListenTls, ServiceTls},
     units::{lease_time, parse_duration as duration},
     upstream::Upstream,
 };
@@ -32,6 +33,7 @@ mod raw;
 mod register;
 mod resolve;
 mod route;
+mod tls;
 mod units;
 mod upstream;
 
@@ -183,6 +185,8 @@ pub struct Service {
     pub exclusive: bool,
     /// Whether streams end when their symbol has another owner.
     pub end_streams: bool,
+    /// How its instances are spoken to with TLS; `None`: without.
+    pub tls: Option<ServiceTls>,
 }
 
 /// A policy that routes may use.

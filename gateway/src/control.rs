@@ -1,6 +1,7 @@
-//! The control plane: one task, the only writer of snapshots. Hears the registry and the plugin files; never touches a
-//! call.
+//! The control plane: one task, the only writer of snapshots. Hears the registry, the plugin files and those of TLS; never
+//! touches a call.
 
+pub mod certificate_files;
 pub mod etcd;
 pub mod file;
 pub mod file_watch;
@@ -28,14 +29,17 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::{lives::Lives, plugin_files::PluginUpdate, rereads::Rereads, source::Update, tracked::Tracked};
+use self::{
+    certificate_files::CertificateUpdate, lives::Lives, plugin_files::PluginUpdate, rereads::Rereads, source::Update,
+    tracked::Tracked,
+};
 use crate::{
     config::Config,
     metrics::Metrics,
     plugin::Plugin,
     routing::{Address, Routes},
     shutdown::Shutdown,
-    snapshot::{self, Readers, Refused, Snapshot, Writer},
+    snapshot::{self, Readers, Refused, Secured, Snapshot, Writer},
 };
 
 /// Registry updates that may wait for control; a source that is ahead of it waits.
@@ -55,8 +59,9 @@ pub struct Control {
 }
 
 impl Control {
-    /// Of a gateway whose registries were not heard yet; `plugins` are those of the configuration, in its order.
-    pub fn new(config: &Config, plugins: Vec<Arc<Plugin>>, metrics: Metrics) -> (Self, Readers) {
+    /// Of a gateway whose registries were not heard yet; `plugins` are those of the configuration, in its order, and
+    /// `secured` what its files of TLS make.
+    pub fn new(config: &Config, plugins: Vec<Arc<Plugin>>, secured: &[Secured], metrics: Metrics) -> (Self, Readers) {
         let mut services: Vec<_> = Tracked::all(config).collect();
         let lives = Lives::new(config.listen.address);
         let rules = config.routes.iter().cloned();
@@ -66,17 +71,20 @@ impl Control {
             services: services.iter_mut().map(|service| service.show(&lives)).collect(),
             refused: plugins.iter().map(|_| None).collect(),
             plugins: plugins.into(),
+            secured: secured.into(),
         };
         let (writer, readers) = snapshot::channel(next.clone());
         (Self { writer, services, lives, next, changed: BTreeSet::new(), dirty: false, metrics }, readers)
     }
 
-    /// Listens to the registries of the configuration, hears of plugin files, and publishes, until the process ends.
+    /// Listens to the registries of the configuration, hears of plugin and certificate files, and publishes, until the
+    /// process ends.
     /// Starts tasks on the runtime of the calling thread.
     pub async fn run(
         mut self,
         config: &Config,
         mut plugins: mpsc::UnboundedReceiver<PluginUpdate>,
+        mut certificates: mpsc::UnboundedReceiver<CertificateUpdate>,
         mut shutdown: Shutdown,
     ) {
         let (sender, mut updates) = mpsc::channel(UPDATES);
@@ -94,6 +102,7 @@ impl Control {
                 Some(update) = updates.recv() => self.registry_says(update),
                 Some(update) = plugins.recv() => self.plugin_changed(update),
                 address = self.writer.doubted() => self.read_again(&address, &mut rereads),
+                Some(update) = certificates.recv() => self.certificate_changed(update),
             }
             if self.dirty && due.is_none() {
                 due = Some(not_before.max(Instant::now()));
@@ -149,6 +158,26 @@ impl Control {
             }
         }
         self.next.refused = refused.into();
+        self.dirty = true;
+    }
+
+    /// Connections that are open keep what they have.
+    fn certificate_changed(&mut self, update: CertificateUpdate) {
+        let mut all = self.next.secured.to_vec();
+        let Some(secured) = all.get_mut(update.at) else { return };
+        let of = &*secured.name;
+        self.metrics.certificate_load(of, update.outcome.is_ok());
+        match update.outcome {
+            Ok(material) => {
+                info!(of, names = ?material.names(), "certificates activated");
+                *secured = Secured { material, loaded: SystemTime::now(), refused: None, ..secured.clone() };
+            }
+            Err(reason) => {
+                warn!(of, reason, "certificates rejected; new connections use the old ones");
+                secured.refused = Some(Refused { at: SystemTime::now(), reason });
+            }
+        }
+        self.next.secured = all.into();
         self.dirty = true;
     }
 }

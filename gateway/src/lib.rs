@@ -13,10 +13,11 @@ pub mod proxy;
 pub mod register;
 // F3: the only meeting point
 pub mod snapshot;
-// F2: the plugin host, the HTTP/2 engine, the way to etcd
+// F2: the plugin host, the HTTP/2 engine, TLS, the way to etcd
 pub mod etcd;
 pub mod http2;
 pub mod plugin;
+pub mod tls;
 // F1: the configuration
 pub mod config;
 // F0: pure values and small foundations

@@ -43,6 +43,9 @@ pub struct Metrics {
     /// Calls of idempotent methods that were sent again though an instance may have seen them.
     pub repeats: Counter,
     loads: Family<LoadLabels, Counter>,
+    tls_errors: Family<PeerLabels, Counter>,
+    certificate_loads: Family<CertificateLabels, Counter>,
+    not_after: Family<CertificateOf, Gauge>,
     registry_events: Family<EventLabels, Counter>,
     revision: Family<ServiceLabels, Gauge<i64, AtomicI64>>,
     stale_seconds: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
@@ -132,6 +135,17 @@ struct LoadLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    of: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateOf {
+    of: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EventLabels {
     registry: String,
     service: String,
@@ -193,6 +207,9 @@ impl Metrics {
             retries: Counter::default(),
             repeats: Counter::default(),
             loads: Family::default(),
+            tls_errors: Family::default(),
+            certificate_loads: Family::default(),
+            not_after: Family::default(),
             registry_events: Family::default(),
             revision: Family::default(),
             stale_seconds: Family::default(),
@@ -224,6 +241,7 @@ impl Metrics {
         registry.register("connection_errors", "Connections ended because the peer broke a rule of HTTP/2", errors);
         let errors = self.stream_errors.clone();
         registry.register("stream_errors", "Streams refused or reset because the peer broke a rule of HTTP/2", errors);
+        registry.register("tls_errors", "TLS handshakes that failed", self.tls_errors.clone());
         let unit = Unit::Bytes;
         registry.register_with_unit("queued", "Messages that wait for a reader", unit, self.queued_bytes.clone());
         registry.register("calls_in_flight", "Calls under way", self.calls_in_flight.clone());
@@ -236,6 +254,10 @@ impl Metrics {
     }
 
     fn register_control(&self, registry: &mut Registry) {
+        let loads = self.certificate_loads.clone();
+        registry.register("certificate_loads", "Certificate files activated and rejected", loads);
+        let help = "When the certificate that is shown runs out, in seconds since 1970";
+        registry.register_with_unit("certificate_not_after", help, Unit::Seconds, self.not_after.clone());
         registry.register("plugin_loads", "Plugin versions activated and rejected", self.loads.clone());
         registry.register("registry_events", "What the registry said", self.registry_events.clone());
         registry.register("registry_revision", "Registry revision of the table", self.revision.clone());
@@ -294,6 +316,22 @@ impl Metrics {
     pub fn plugin_load(&self, plugin: &str, activated: bool) {
         let outcome = if activated { "activated" } else { "rejected" };
         self.loads.get_or_create(&LoadLabels { plugin: plugin.into(), outcome }).inc();
+    }
+
+    /// A TLS handshake with a `client` or an `instance` failed: why.
+    pub fn tls_error(&self, peer: &'static str, why: &'static str) {
+        self.tls_errors.get_or_create(&PeerLabels { peer, why }).inc();
+    }
+
+    /// Changed certificate files were activated (`true`) or rejected.
+    pub fn certificate_load(&self, of: &str, activated: bool) {
+        let outcome = if activated { "activated" } else { "rejected" };
+        self.certificate_loads.get_or_create(&CertificateLabels { of: of.into(), outcome }).inc();
+    }
+
+    /// When the certificate that is shown runs out, in seconds since 1970.
+    pub fn certificate_not_after(&self, of: &str, unix_seconds: u64) {
+        self.not_after.get_or_create(&CertificateOf { of: of.into() }).set(unix_seconds.cast_signed());
     }
 
     /// Something happened `count` times in a service's part of the registry.

@@ -1,7 +1,7 @@
 //! The data plane: accepts connections, finds the place of each call and relays it there. Reads snapshots and writes
 //! none; knows no registry, no configuration file and no admin.
 //!
-//! What touches sockets: `link`, and who opens one: `client` and `upstream`.
+//! What touches sockets: `link`, and who opens one: `client` and `upstream`, both with `secure` where TLS is spoken.
 
 mod acceptor;
 mod attempt;
@@ -22,6 +22,7 @@ mod keepalive;
 mod link;
 mod moved;
 mod request;
+mod secure;
 mod status;
 mod timeout;
 mod upstream;

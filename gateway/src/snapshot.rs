@@ -11,6 +11,7 @@ use crate::{
     config::Route,
     plugin::Plugin,
     routing::{Address, Routes, ServiceTable},
+    tls::Material,
 };
 
 pub use self::doubts::Doubts;
@@ -26,9 +27,26 @@ pub struct Snapshot {
     pub plugins: Arc<[Arc<Plugin>]>,
     /// For each plugin the newest version that was refused after the one that decides.
     pub refused: Arc<[Option<Refused>]>,
+    /// Who is spoken to with TLS, and by which material now.
+    pub secured: Arc<[Secured]>,
 }
 
-/// A plugin version that was refused.
+/// Clients, or the instances of a service, that are spoken to with TLS.
+#[derive(Clone, Debug)]
+pub struct Secured {
+    /// The place of the service; `None`: clients.
+    pub service: Option<usize>,
+    /// What logs and metrics call it.
+    pub name: Arc<str>,
+    /// What new connections use.
+    pub material: Arc<Material>,
+    /// Since when.
+    pub loaded: SystemTime,
+    /// The newest files that were refused after it.
+    pub refused: Option<Refused>,
+}
+
+/// A plugin version, or files of TLS, that were refused.
 #[derive(Clone, Debug)]
 pub struct Refused {
     /// When.
@@ -142,6 +160,13 @@ impl Readers {
     /// Tells of every later publication.
     pub fn changes(&self) -> Changes {
         Changes(self.newest.clone())
+    }
+}
+
+impl Snapshot {
+    /// What new connections of clients, or to the instances of the service at this place, use for TLS.
+    pub fn material(&self, service: Option<usize>) -> Option<&Arc<Material>> {
+        self.secured.iter().find(|secured| secured.service == service).map(|secured| &secured.material)
     }
 }
 

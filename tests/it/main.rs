@@ -30,6 +30,7 @@ mod reload;
 mod retries;
 mod routing;
 mod tidy;
+mod tls;
 mod upstream;
 mod upstream_errors;
 mod waiting;

@@ -12,7 +12,7 @@ use symgate::config::Config;
 const FLOORS: [&[&str]; 7] = [
     &["routing", "metrics", "telemetry", "shutdown"],
     &["config"],
-    &["plugin", "http2", "etcd"],
+    &["plugin", "http2", "tls", "etcd"],
     &["snapshot"],
     &["proxy", "control", "admin", "register"],
     &["app"],

@@ -18,11 +18,17 @@ pub type Client = KlineServiceClient<Channel>;
 /// # Panics
 /// Never on an address that the system gave.
 pub fn client(address: SocketAddr) -> Client {
-    let endpoint = Endpoint::from_shared(format!("http://{address}"))
-        .unwrap()
-        .initial_connection_window_size(16 << 20)
-        .initial_stream_window_size(8 << 20);
-    let channel = endpoint.connect_lazy();
+    over(endpoint(&format!("http://{address}")).connect_lazy())
+}
+
+/// Where clients connect to, with windows in which messages of the tests find room.
+pub(crate) fn endpoint(url: &str) -> Endpoint {
+    let endpoint = Endpoint::from_shared(url.to_owned()).unwrap();
+    endpoint.initial_connection_window_size(16 << 20).initial_stream_window_size(8 << 20)
+}
+
+/// A client over a channel, with messages of any size.
+pub(crate) fn over(channel: Channel) -> Client {
     KlineServiceClient::new(channel).max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX)
 }
 

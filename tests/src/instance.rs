@@ -8,7 +8,7 @@ use std::{net::SocketAddr, sync::Arc, thread::JoinHandle};
 
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, sync::oneshot};
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::transport::{Server, ServerTlsConfig, server::TcpIncoming};
 
 use crate::pb::kline_service_server::KlineServiceServer;
 
@@ -40,15 +40,25 @@ impl Instance {
 
     /// An instance on the address of one that was stopped.
     pub async fn start_at(address: SocketAddr, owns: &[&str]) -> Self {
-        Self::launch(address, 10_000, owns).await
+        Self::launch(address, 10_000, owns, None)
     }
 
     /// An instance that takes so many calls at a time on a connection.
     pub async fn start_with_streams(streams: u32, owns: &[&str]) -> Self {
-        Self::launch(SocketAddr::from(([127, 0, 0, 1], 0)), streams, owns).await
+        Self::launch(SocketAddr::from(([127, 0, 0, 1], 0)), streams, owns, None)
     }
 
-    async fn launch(address: SocketAddr, streams: u32, owns: &[&str]) -> Self {
+    /// An instance that speaks TLS.
+    pub async fn start_tls(owns: &[&str], tls: ServerTlsConfig) -> Self {
+        Self::start_tls_at(SocketAddr::from(([127, 0, 0, 1], 0)), owns, tls).await
+    }
+
+    /// An instance that speaks TLS, on the address of one that was stopped.
+    pub async fn start_tls_at(address: SocketAddr, owns: &[&str], tls: ServerTlsConfig) -> Self {
+        Self::launch(address, 10_000, owns, Some(tls))
+    }
+
+    fn launch(address: SocketAddr, streams: u32, owns: &[&str], tls: Option<ServerTlsConfig>) -> Self {
         let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -57,7 +67,7 @@ impl Instance {
         let owns = Arc::new(Mutex::new(names(owns)));
         let kline = Kline::new(address.to_string(), owns.clone(), seen.clone(), behaviour.clone());
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::spawn(move || serve(listener, streams, kline, stopped));
+        let thread = std::thread::spawn(move || serve(listener, streams, kline, tls, stopped));
         Self { address, seen, behaviour, owns, running: Some(Running { stop, thread }) }
     }
 
@@ -101,13 +111,23 @@ fn names(symbols: &[&str]) -> Vec<String> {
     symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
 }
 
-fn serve(listener: std::net::TcpListener, streams: u32, kline: Kline, stopped: oneshot::Receiver<()>) {
+fn serve(
+    listener: std::net::TcpListener,
+    streams: u32,
+    kline: Kline,
+    tls: Option<ServerTlsConfig>,
+    stopped: oneshot::Receiver<()>,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let service =
         KlineServiceServer::new(kline).max_decoding_message_size(usize::MAX).max_encoding_message_size(usize::MAX);
     runtime.block_on(async {
         let incoming = TcpIncoming::from(TcpListener::from_std(listener).unwrap()).with_nodelay(Some(true));
-        let server = Server::builder()
+        let server = match tls {
+            Some(tls) => Server::builder().tls_config(tls).unwrap(),
+            None => Server::builder(),
+        };
+        let server = server
             .max_concurrent_streams(streams)
             .initial_stream_window_size(8 << 20)
             .initial_connection_window_size(16 << 20)

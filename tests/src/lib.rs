@@ -21,6 +21,7 @@ pub mod registered;
 pub mod registry_file;
 pub mod rounds;
 pub mod stamp;
+pub mod tls;
 pub mod wasm;
 
 pub use cable::Cable;

@@ -7,6 +7,7 @@ use futures::{FutureExt, future::BoxFuture};
 use h2::{RecvStream, client, server};
 use http::{HeaderMap, Request, Response, StatusCode};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
@@ -39,6 +40,11 @@ pub struct RawInstance {
 /// Where an instance is asked for its health.
 pub const HEALTH: &str = "/grpc.health.v1.Health/Watch";
 
+/// A connection, with TLS or without.
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
+
 /// One request as a [`RawInstance`] gets it, and the means to answer.
 pub type Exchange = (Request<RecvStream>, server::SendResponse<Bytes>);
 
@@ -57,7 +63,11 @@ impl Answer {
 impl RawClient {
     /// Connects.
     pub async fn connect(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap()).await
+    }
+
+    /// Speaks HTTP/2 over a connection.
+    pub async fn over(socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (send, connection) = client::handshake(socket).await.unwrap();
         let connection = tokio::spawn(async move { drop(connection.await) });
         Self { send, connection }
@@ -133,20 +143,12 @@ pub fn framed(message: &impl prost::Message) -> Bytes {
 }
 
 impl RawInstance {
-    /// Starts a server that gives each request to `answer`.
+    /// Starts a server that gives each request to `answer`, except those for its health: it has none.
     pub async fn start<F>(answer: F) -> Self
     where
         F: Fn(Exchange) -> BoxFuture<'static, ()> + Send + Sync + 'static,
     {
-        Self::start_with(&server::Builder::new(), move |(request, mut respond)| {
-            if request.uri().path() != HEALTH {
-                return answer((request, respond));
-            }
-            let head = Response::builder().header("content-type", "application/grpc").header("grpc-status", "12");
-            drop(respond.send_response(head.body(()).unwrap(), true));
-            std::future::ready(()).boxed()
-        })
-        .await
+        Self::start_with(&server::Builder::new(), without_health(answer)).await
     }
 
     /// The same with these settings; requests for its health are given to `answer`, too.
@@ -154,12 +156,34 @@ impl RawInstance {
     where
         F: Fn(Exchange) -> BoxFuture<'static, ()> + Send + Sync + 'static,
     {
+        Self::launch(builder, |tcp| async { Some(Box::new(tcp) as Box<dyn Socket>) }.boxed(), answer).await
+    }
+
+    /// As [`Self::start`], over what `greet` makes of each connection.
+    pub async fn start_over<G, F>(greet: G, answer: F) -> Self
+    where
+        G: Fn(TcpStream) -> BoxFuture<'static, Option<Box<dyn Socket>>> + Send + Sync + 'static,
+        F: Fn(Exchange) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    {
+        Self::launch(&server::Builder::new(), greet, without_health(answer)).await
+    }
+
+    async fn launch<G, F>(builder: &server::Builder, greet: G, answer: F) -> Self
+    where
+        G: Fn(TcpStream) -> BoxFuture<'static, Option<Box<dyn Socket>>> + Send + Sync + 'static,
+        F: Fn(Exchange) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (builder, answer) = (builder.clone(), Arc::new(answer));
         let accepting = tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                tokio::spawn(serve(builder.clone(), socket, answer.clone()));
+            while let Ok((tcp, _)) = listener.accept().await {
+                let (greeting, builder, answer) = (greet(tcp), builder.clone(), answer.clone());
+                tokio::spawn(async move {
+                    if let Some(socket) = greeting.await {
+                        serve(builder, socket, answer).await;
+                    }
+                });
             }
         });
         Self { address, accepting }
@@ -177,7 +201,22 @@ impl Drop for RawInstance {
     }
 }
 
-async fn serve<F>(builder: server::Builder, socket: TcpStream, answer: Arc<F>)
+/// Says that there is no health service; everything else is given to `answer`.
+fn without_health<F>(answer: F) -> impl Fn(Exchange) -> BoxFuture<'static, ()> + Send + Sync + 'static
+where
+    F: Fn(Exchange) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+{
+    move |(request, mut respond)| {
+        if request.uri().path() != HEALTH {
+            return answer((request, respond));
+        }
+        let head = Response::builder().header("content-type", "application/grpc").header("grpc-status", "12");
+        drop(respond.send_response(head.body(()).unwrap(), true));
+        std::future::ready(()).boxed()
+    }
+}
+
+async fn serve<F>(builder: server::Builder, socket: Box<dyn Socket>, answer: Arc<F>)
 where
     F: Fn(Exchange) -> BoxFuture<'static, ()> + Send + Sync + 'static,
 {

@@ -16,5 +16,10 @@ pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
         };
         metrics.table(&service.registry, &service.name, figures);
     }
+    for secured in &*snapshot.secured {
+        if let Some(end) = secured.material.not_after() {
+            metrics.certificate_not_after(&secured.name, super::unix_seconds(end));
+        }
+    }
     metrics.render()
 }

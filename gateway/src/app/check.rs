@@ -1,15 +1,15 @@
 //! Says what a configuration would run, without listening anywhere.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::SystemTime};
 
 use anyhow::{Context, bail};
 use tokio::runtime::LocalRuntime;
 
 use crate::{
     config::{Config, Route},
-    control::{plugin_files, survey},
+    control::{certificate_files::CertificateFiles, plugin_files, survey},
     plugin::Plugin,
-    snapshot::Service,
+    snapshot::{Secured, Service},
 };
 
 /// What would run, in lines for people: plugins compiled, registries heard once, routes resolved.
@@ -17,9 +17,11 @@ use crate::{
 /// # Errors
 /// When it could not run: a plugin that cannot be loaded, a registry that cannot be heard.
 pub fn check(config: &Config, program: Option<PathBuf>) -> anyhow::Result<Vec<String>> {
+    let certificates = CertificateFiles::load(config)?;
     let host = super::host(config, program)?;
     let plugins = plugin_files::load_all(&host, &config.plugins, 1)?;
-    let mut lines: Vec<_> = plugins.iter().map(|plugin| plugin_line(plugin)).collect();
+    let mut lines: Vec<_> = certificates.secured().iter().map(certificate_line).collect();
+    lines.extend(plugins.iter().map(|plugin| plugin_line(plugin)));
     let runtime = LocalRuntime::new().context("no runtime to ask the registries with")?;
     for (service, answer) in config.services.iter().zip(runtime.block_on(survey(config))) {
         match answer {
@@ -29,6 +31,13 @@ pub fn check(config: &Config, program: Option<PathBuf>) -> anyhow::Result<Vec<St
     }
     lines.extend(config.routes.iter().filter_map(|route| route_line(config, route)));
     Ok(lines)
+}
+
+fn certificate_line(secured: &Secured) -> String {
+    let (name, shown) = (&secured.name, secured.material.names());
+    let Some(end) = secured.material.not_after() else { return format!("TLS of {name}: shows no certificate") };
+    let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+    format!("TLS of {name}: shows a certificate of {shown:?}, good for {} days", left.as_secs() / 86_400)
 }
 
 fn plugin_line(plugin: &Plugin) -> String {

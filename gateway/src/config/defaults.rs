@@ -87,6 +87,7 @@ impl Default for Listen {
         Self {
             address: (Ipv4Addr::UNSPECIFIED, 9000).into(),
             reuse_port: false,
+            tls: None,
             workers: thread::available_parallelism().map_or(1, usize::from),
             max_connections: 10_000,
             // hyper's 200 would make grpc-go clients queue the 201st call without a word.

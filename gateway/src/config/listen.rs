@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::Deserialize;
 
-use super::units;
+use super::{tls::ListenTls, units};
 
 /// The listener that clients connect to.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -15,6 +15,8 @@ pub struct Listen {
     pub address: SocketAddr,
     /// Whether another process may listen there, too (SO_REUSEPORT). Then this one begins when calls can be placed.
     pub reuse_port: bool,
+    /// How clients are spoken to with TLS; `None`: without.
+    pub tls: Option<ListenTls>,
     /// Data-plane threads.
     #[serde(deserialize_with = "units::count")]
     pub workers: usize,

@@ -82,6 +82,17 @@ pub(super) struct Service {
     pub(super) exclusive: bool,
     #[serde(default)]
     pub(super) end_streams: bool,
+    pub(super) tls: Option<Spanned<ServiceTls>>,
+}
+
+/// `tls = { ... }` of a `[[service]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceTls {
+    pub(super) ca: PathBuf,
+    pub(super) server_name: Option<Spanned<String>>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
 }
 
 /// `[[plugin]]`
@@ -108,6 +119,7 @@ pub(super) struct Route {
     pub(super) authority: Option<String>,
     #[serde(default, deserialize_with = "units::metadata")]
     pub(super) metadata: Vec<(String, String)>,
+    pub(super) clients: Option<Spanned<Vec<String>>>,
     pub(super) service: Spanned<String>,
     pub(super) extract: Option<Spanned<Policy>>,
     pub(super) select: Option<Spanned<Policy>>,

@@ -18,6 +18,7 @@ mod policies;
 mod registers;
 mod registries;
 mod services;
+mod tls;
 
 pub(super) use self::registries::wrong_endpoint;
 pub use self::services::check_service_name;
@@ -25,9 +26,9 @@ pub use self::services::check_service_name;
 /// The valid configuration.
 pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Result<Config, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
-    let (listen, admin) = listeners(raw.listen, raw.admin, &mut mistakes);
+    let (listen, admin) = listeners(raw.listen, raw.admin, base, &mut mistakes);
     let registries = registries::registries(raw.registry, base, &mut mistakes);
-    let mut services = Services::new(raw.service, &registries, &mut mistakes);
+    let mut services = Services::new(raw.service, &registries, base, &mut mistakes);
     let mut policies = Policies::new(raw.plugin, base, &mut mistakes);
     if raw.route.is_empty() {
         mistakes.say(0..0, "there is no [[route]], so no call could be answered; add one with `match` and `service`");
@@ -36,6 +37,7 @@ pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Resul
     let mut names = HealthNames::default();
     for mut raw in raw.route {
         let at = raw.path.span();
+        tls::check_clients(&raw, &listen, &mut mistakes);
         let health = raw.health.take().map(|name| names.health(name, &at, &mut mistakes));
         let Some(mut route) = route(raw, routes.len(), &mut services, &mut policies, &mut mistakes) else { continue };
         route.health = health;
@@ -105,10 +107,12 @@ impl HealthNames {
 fn listeners(
     listen: Option<Spanned<Listen>>,
     admin: Option<Spanned<Admin>>,
+    base: &Path,
     mistakes: &mut Mistakes,
 ) -> (Listen, Admin) {
     let at = admin.as_ref().map(Spanned::span).or_else(|| listen.as_ref().map(Spanned::span)).unwrap_or_default();
-    let listen = listen.map(Spanned::into_inner).unwrap_or_default();
+    let mut listen = listen.map(Spanned::into_inner).unwrap_or_default();
+    listen.tls = listen.tls.map(|tls| tls.based(base));
     let admin = admin.map(Spanned::into_inner).unwrap_or_default();
     let (a, b) = (admin.address, listen.address);
     let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
@@ -145,6 +149,7 @@ fn route(
         name,
         path,
         condition: Condition { authority: raw.authority, metadata: raw.metadata },
+        clients: raw.clients.map(Spanned::into_inner).unwrap_or_default(),
         service,
         extract: match extract {
             None => None,

@@ -17,6 +17,8 @@ pub struct Route {
     pub path: PathMatch,
     /// What else a call must carry.
     pub condition: Condition,
+    /// The clients that may call, by the names in their certificates; empty: all.
+    pub clients: Vec<String>,
     /// The place of the service.
     pub service: usize,
     /// The place of the extractor; `None`: the service is not split by symbol.

@@ -45,7 +45,7 @@ fn a_route_is_enough() {
     assert_eq!(config.registries, [Registry { name: "main".into(), prefix: String::new(), source: file }]);
     assert_eq!(
         config.services,
-        [Service { name: "klineRpc".into(), registry: 0, key: None, exclusive: true, end_streams: false }]
+        [Service { name: "klineRpc".into(), registry: 0, key: None, exclusive: true, end_streams: false, tls: None }]
     );
     assert_eq!(config.plugins.iter().map(|plugin| &*plugin.name).collect::<Vec<_>>(), ["least-loaded"]);
     let route = config.routes.first().expect("the route");
@@ -126,6 +126,37 @@ fn the_gateway_registers_where_it_is_told() {
 }
 
 #[test]
+fn files_of_tls_start_at_the_folder_of_the_configuration() {
+    let config = read(
+        "[listen.tls]\ncertificate = 'tls/a.pem'\nkey = '/run/a.key'\nclient_ca = 'ca.pem'\n\
+         [[service]]\nname = 'klineRpc'\ntls = { ca = 'ca.pem', server_name = 'k.internal', certificate = 'c.pem', key = 'c.key' }\n\
+         [[service]]\nname = 'rest'\ntls = { ca = '/ca.pem', server_name = '10.0.0.1' }\n\
+         [[route]]\nmatch = '/k.K/'\nservice = 'klineRpc'\nclients = ['spiffe://x/api']\n\
+         [[route]]\nmatch = '/'\nservice = 'rest'\n",
+    );
+    let path = PathBuf::from;
+    let listen = ListenTls {
+        certificate: path("/etc/symgate/tls/a.pem"),
+        key: path("/run/a.key"),
+        client_ca: Some(path("/etc/symgate/ca.pem")),
+    };
+    assert_eq!(config.listen.tls, Some(listen));
+    let identity = Identity { certificate: path("/etc/symgate/c.pem"), key: path("/etc/symgate/c.key") };
+    let server_name = |name: &'static str| Some(name.try_into().expect("a name"));
+    let tls = [
+        ServiceTls {
+            ca: path("/etc/symgate/ca.pem"),
+            server_name: server_name("k.internal"),
+            identity: Some(identity),
+        },
+        ServiceTls { ca: path("/ca.pem"), server_name: server_name("10.0.0.1"), identity: None },
+    ];
+    assert_eq!(config.services.into_iter().map(|service| service.tls).collect::<Vec<_>>(), tls.map(Some));
+    let clients: Vec<_> = config.routes.iter().map(|route| route.clients.join(" ")).collect();
+    assert_eq!(clients, ["spiffe://x/api", ""]);
+}
+
+#[test]
 fn a_plugin_goes_before_the_built_in_of_its_name() {
     let plugin = "[[plugin]]\nname = 'least-loaded'\npath = 'l.wasm'\n";
     let config = read(&format!("{plugin}{MINIMAL}"));
@@ -178,9 +209,10 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn the_example_shows_every_key() {
-    let sections: [(&str, &str); 13] = [
+    let sections: [(&str, &str); 15] = [
         ("", ""),
         ("[listen]", "[listen]"),
+        ("[listen]", "[listen]\n[listen.tls]"),
         ("[upstream]", "[upstream]"),
         ("[admin]", "[admin]"),
         ("[log]", "[log]"),
@@ -188,6 +220,7 @@ fn the_example_shows_every_key() {
         ("[[registry]]", "[[registry]]"),
         ("[[registry]]", "[[registry]]\nname = 'x'\n[registry.etcd]"),
         ("[[service]]", "[[service]]"),
+        ("[[service]]", "[[service]]\nname = 'x'\n[service.tls]"),
         ("[[plugin]]", "[[plugin]]"),
         ("[[plugin]]", "[[plugin]]\nname = 'x'\n[plugin.limits]"),
         ("[[route]]", "[[route]]"),

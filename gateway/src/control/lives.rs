@@ -1,5 +1,6 @@
-//! The live state of every registered address. It belongs to the address: services, symbols and registrations come and
-//! go above it.
+//! The live state of every registered address. It belongs to the address and to how it is spoken to: services, symbols
+//! and registrations come and go above it. All services without TLS share one book; one with TLS has its own, because a
+//! connection without it, or with another name to prove, is none for its calls.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -12,12 +13,18 @@ use crate::routing::{Address, Live};
 pub(crate) struct Lives {
     by_address: FxHashMap<Address, (Arc<Live>, usize)>,
     own: SocketAddr,
+    tls: Option<usize>,
 }
 
 impl Lives {
     /// None yet; `own` is where the gateway itself listens.
     pub(crate) fn new(own: SocketAddr) -> Self {
-        Self { by_address: FxHashMap::default(), own }
+        Self { by_address: FxHashMap::default(), own, tls: None }
+    }
+
+    /// None yet, of the instances of the service at this place, which are spoken to with TLS.
+    pub(crate) fn over_tls(own: SocketAddr, service: usize) -> Self {
+        Self { tls: Some(service), ..Self::new(own) }
     }
 
     /// Whether calls to the address would come back to this gateway.
@@ -30,7 +37,7 @@ impl Lives {
 
     /// One more registration of the address.
     pub(crate) fn acquire(&mut self, address: &Address) {
-        let new = || (Arc::new(Live::new(address.clone())), 0);
+        let new = || (Arc::new(Live::new(address.clone()).over_tls(self.tls)), 0);
         self.by_address.entry(address.clone()).or_insert_with(new).1 += 1;
     }
 

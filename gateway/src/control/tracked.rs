@@ -21,6 +21,8 @@ pub(super) struct Tracked {
     registry: Arc<str>,
     name: Arc<str>,
     index: Index,
+    /// Its own book of live state; `None`: that of all services without TLS.
+    lives: Option<Lives>,
     table: Arc<ServiceTable>,
     end_streams: bool,
     state: TableState,
@@ -29,14 +31,18 @@ pub(super) struct Tracked {
 impl Tracked {
     /// All services of a configuration, in its order.
     pub(super) fn all(config: &Config) -> impl Iterator<Item = Self> {
-        config.services.iter().filter_map(|service| Some(Self::new(config.registries.get(service.registry)?, service)))
+        config.services.iter().enumerate().filter_map(|(place, service)| {
+            let lives = service.tls.as_ref().map(|_| Lives::over_tls(config.listen.address, place));
+            Some(Self::new(config.registries.get(service.registry)?, service, lives))
+        })
     }
 
-    fn new(registry: &config::Registry, service: &config::Service) -> Self {
+    fn new(registry: &config::Registry, service: &config::Service, lives: Option<Lives>) -> Self {
         Self {
             registry: (*registry.name).into(),
             name: (*service.name).into(),
             index: Index::new(service.layout(registry), service.exclusive),
+            lives,
             table: Arc::default(),
             end_streams: service.end_streams,
             state: TableState::default(),
@@ -54,7 +60,13 @@ impl Tracked {
     }
 
     /// Takes in what the registry says.
-    pub(super) fn hear(&mut self, change: Change, lives: &mut Lives, metrics: &Metrics) {
+    pub(super) fn hear(&mut self, change: Change, shared: &mut Lives, metrics: &Metrics) {
+        let mut own = self.lives.take();
+        self.take_in(change, own.as_mut().unwrap_or(shared), metrics);
+        self.lives = own;
+    }
+
+    fn take_in(&mut self, change: Change, lives: &mut Lives, metrics: &Metrics) {
         let count = |event, count| metrics.registry_event(&self.registry, &self.name, event, count);
         match change {
             Change::Listed { revision, entries } => {
@@ -87,7 +99,8 @@ impl Tracked {
     }
 
     /// What everybody may see of it now.
-    pub(super) fn show(&mut self, lives: &Lives) -> Service {
+    pub(super) fn show(&mut self, shared: &Lives) -> Service {
+        let lives = self.lives.as_ref().unwrap_or(shared);
         let changes = self.index.changes(lives);
         if !changes.is_empty() {
             self.table = Arc::new(self.table.with(changes));

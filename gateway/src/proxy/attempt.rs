@@ -9,6 +9,7 @@ use super::{
 use crate::{
     config::Route,
     routing::{Instance, Live},
+    tls::Names,
 };
 
 /// Attempts to place one call of a service with more instances than that.
@@ -21,6 +22,8 @@ const MAX_REPEATS: u8 = 2;
 pub(super) struct Attempt {
     /// The first message, once it was asked for.
     pub(super) message: Option<Vec<u8>>,
+    /// The names in the client's certificate.
+    pub(super) client: Option<Rc<Names>>,
     /// What its route counts.
     counters: Option<Rc<RouteCounters>>,
     /// Counts against the limit of its route.
@@ -100,6 +103,16 @@ impl Attempt {
     /// Whose call an earlier attempt on the same route found it to be.
     pub(super) fn target(&self, route: &Arc<Route>) -> Option<Target> {
         self.target.as_ref().filter(|(found_by, _)| Arc::ptr_eq(found_by, route)).map(|(_, target)| target.clone())
+    }
+
+    /// Refuses a client that the route does not allow.
+    pub(super) fn check_client(&self, route: &Route) -> Result<(), Reject> {
+        let names = self.client.as_deref().map_or(&[][..], |names| names);
+        if route.clients.is_empty() || names.iter().any(|name| route.clients.contains(name)) {
+            return Ok(());
+        }
+        let text = format!("route {} does not allow this client, whose certificate names {names:?}", route.name);
+        Err(Reject::new(Code::PermissionDenied, "client-not-allowed", text))
     }
 
     /// It is found whose call it is.

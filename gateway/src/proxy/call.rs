@@ -26,6 +26,7 @@ use crate::{
     http2::{Code, Fields, Token},
     metrics::Waits,
     routing::Live,
+    tls::Names,
 };
 
 /// One call, from its head to its end.
@@ -93,6 +94,12 @@ impl Call {
             held_until: None,
             queued_until: None,
         }
+    }
+
+    /// From a client whose certificate has these names.
+    pub(super) fn of(mut self, names: &Option<Rc<Names>>) -> Self {
+        self.attempt.client.clone_from(names);
+        self
     }
 
     /// Refuses what is no gRPC call; finds a place for what is. `end`: the client's half has ended with its head.

@@ -3,7 +3,7 @@
 use std::{io, rc::Rc, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time,
 };
@@ -13,12 +13,14 @@ use super::{
     first_bytes,
     head::Head,
     link::{Closed, Driver, Hears, Life, Link},
+    secure,
     status::Reject,
     worker::Worker,
 };
 use crate::{
     config::Listen,
     http2::{Connection, Event, Fields, Limits, Rates, Reset, Token},
+    tls::Names,
 };
 
 /// How long a client may take from connecting to its first settings, in seconds; also to its first bytes.
@@ -30,27 +32,46 @@ const LEAVE: Duration = Duration::from_secs(1);
 struct Client {
     worker: Rc<Worker>,
     link: Rc<Link>,
+    /// In the certificate that it showed, if it did.
+    names: Option<Rc<Names>>,
 }
 
 /// Serves a connection until it is closed.
 ///
 /// # Errors
-/// When the client speaks no HTTP/2 or the connection is lost.
+/// When the client speaks no TLS where it should, no HTTP/2, or the connection is lost.
 pub(super) async fn serve(worker: Rc<Worker>, tcp: std::net::TcpStream) -> io::Result<()> {
     let mut tcp = TcpStream::from_std(tcp)?;
     let handshake = Duration::from_secs(HANDSHAKE.into());
+    if worker.listen.tls.is_some() {
+        // Boxed, so that connections without TLS take no room for it.
+        return Box::pin(async {
+            let (socket, names) = secure::accept(&worker, tcp, handshake).await?;
+            talk(&worker, socket, Some(Rc::new(names))).await
+        })
+        .await;
+    }
     if !time::timeout(handshake, first_bytes::speaks_http2(&tcp)).await?? {
         first_bytes::turn_away(&mut tcp).await?;
         return leave(tcp).await;
     }
+    talk(&worker, tcp, None).await
+}
+
+/// Speaks HTTP/2 until the connection is closed.
+async fn talk(
+    worker: &Rc<Worker>,
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    names: Option<Rc<Names>>,
+) -> io::Result<()> {
     let link = Rc::new(Link::new(Connection::server(limits(&worker.listen))));
     link.live_for(life(&worker.listen));
     let place = worker.links.borrow_mut().insert(link.clone());
     if worker.is_draining() {
         link.drain();
     }
-    let mut client = Client { worker: worker.clone(), link: link.clone() };
-    let mut driver = Driver::new(&link, tcp, &worker.scratch);
+    let mut client = Client { worker: worker.clone(), link: link.clone(), names };
+    let mut driver = Driver::new(&link, socket, &worker.scratch);
     let closed = std::future::poll_fn(|cx| driver.poll(&mut client, cx)).await;
     worker.links.borrow_mut().remove(place);
     for forsaken in link.with(Connection::forsake_streams) {
@@ -68,13 +89,16 @@ pub(super) async fn serve(worker: Rc<Worker>, tcp: std::net::TcpStream) -> io::R
 }
 
 /// Closing with unread bytes would reset the connection, and the client might never see what was sent last.
-async fn leave(mut tcp: TcpStream) -> io::Result<()> {
-    tcp.shutdown().await?;
-    // Not an array: it would take its place in the task of every connection from the beginning.
-    let mut rest = vec![0; 1024];
-    let read_out = async { while !matches!(tcp.read(&mut rest).await, Ok(0) | Err(_)) {} };
-    let _ = time::timeout(LEAVE, read_out).await;
-    Ok(())
+async fn leave(mut socket: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    let leaving = async {
+        // Waits for the peer when TLS has records that did not fit its socket yet.
+        socket.shutdown().await?;
+        // Not an array: it would take its place in the task of every connection from the beginning.
+        let mut rest = vec![0; 1024];
+        while !matches!(socket.read(&mut rest).await, Ok(0) | Err(_)) {}
+        Ok(())
+    };
+    time::timeout(LEAVE, leaving).await.unwrap_or(Ok(()))
 }
 
 fn limits(listen: &Listen) -> Limits {
@@ -102,7 +126,7 @@ impl Hears for Client {
         match event {
             Event::Request { stream, request, end } => {
                 let fields = std::mem::replace(fields, worker.spare_fields());
-                let call = Call::new(self.link.clone(), stream, Head::new(fields, request));
+                let call = Call::new(self.link.clone(), stream, Head::new(fields, request)).of(&self.names);
                 worker.begin(&self.link, stream, call, end);
             }
             Event::RequestTooLarge { stream } => {

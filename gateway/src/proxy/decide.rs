@@ -86,6 +86,7 @@ impl Decider {
             return Err(Reject::new(Code::Unimplemented, "no-route", text));
         };
         attempt.enter(route, self.counters.route(route, &service.name))?;
+        attempt.check_client(route)?;
         let mut look =
             Look { head, attempt, snapshot, counters: &self.counters, sandboxes: &mut self.sandboxes, route, service };
         look.loaded()?;

@@ -354,7 +354,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
             let mut http2 = self.link.http2.borrow_mut();
             let output = http2.output();
             if output.is_empty() {
-                return Poll::Ready(Ok(()));
+                drop(http2);
+                // TLS holds what the network did not take of the bytes that it took; without it there is nothing to do.
+                return Pin::new(&mut self.socket).poll_flush(cx);
             }
             let taken = ready!(Pin::new(&mut self.socket).poll_write(cx, output))?;
             if taken == 0 {
@@ -374,3 +376,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Driver<'a, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@ pub(super) struct Decided<'a> {
     symbol: Option<Cow<'a, str>>,
     owner: String,
     timeout: Option<String>,
+    scheme: &'static str,
 }
 
 impl<'a> Decided<'a> {
@@ -32,15 +33,16 @@ impl<'a> Decided<'a> {
             Target::Symbol(symbol) if !symbol.is_empty() => Some(utf8_percent_encode(symbol, INVISIBLE).into()),
             Target::Symbol(_) | Target::Any => None,
         };
-        Self { symbol, owner: place.instance.owner.to_string(), timeout: left.map(timeout::write) }
+        let scheme = if place.instance.live.tls().is_some() { "https" } else { "http" };
+        Self { symbol, owner: place.instance.owner.to_string(), timeout: left.map(timeout::write), scheme }
     }
 
-    /// The head for the instance: the client's own, except what only the gateway may say. Instances are spoken to
-    /// without TLS, whatever the client used.
+    /// The head for the instance: the client's own, except what only the gateway may say. The scheme is that of the
+    /// connection to the instance, whatever the client used.
     pub(super) fn head(&'a self, from: &'a Fields) -> impl Iterator<Item = Field<'a>> {
         let own = |name, value: &'a str| Field { name, value: value.as_bytes(), never_indexed: false };
         let client = from.iter().filter_map(move |field| match field.name {
-            b":scheme" => Some(own(field.name, "http")),
+            b":scheme" => Some(own(field.name, self.scheme)),
             GRPC_TIMEOUT => Some(self.timeout.as_deref().map_or(field, |left| own(field.name, left))),
             SYMBOL | OWNER => None,
             _ => Some(field),

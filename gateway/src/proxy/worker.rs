@@ -35,6 +35,7 @@ use crate::{
     routing::{Head, Live},
     shutdown::Shutdown,
     snapshot::{Changes, Doubts, Readers},
+    tls::Material,
 };
 
 /// How long clients may take to hear that the gateway ended their calls.
@@ -215,6 +216,11 @@ impl Worker {
     /// Says where a call goes, as the newest snapshot has it.
     pub(super) fn decide(&self, head: &impl Head, attempt: &mut Attempt) -> Result<Decision, Reject> {
         self.decider.borrow_mut().decide(head, attempt, |live, route| self.upstreams.standing(live, route))
+    }
+
+    /// What a new connection of a client, or to an instance of the service at this place, uses for TLS.
+    pub(super) fn tls(&self, service: Option<usize>) -> Option<Arc<Material>> {
+        self.decider.borrow_mut().refresh().material(service).cloned()
     }
 
     /// A connection to an instance for one call.

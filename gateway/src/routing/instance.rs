@@ -31,7 +31,7 @@ pub struct Instance {
     pub live: Arc<Live>,
 }
 
-/// Live figures of one address. They survive re-lists; a cache line of its own keeps workers from slowing each other.
+/// Live figures of one address, as it is spoken to. They survive re-lists; a cache line of its own keeps workers from slowing each other.
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct Live {
@@ -42,6 +42,8 @@ pub struct Live {
     ejection: Ejection,
     announced: AtomicU32,
     health: AtomicU32,
+    tls_failed: AtomicBool,
+    tls: Option<usize>,
     id: u64,
     address: Address,
 }
@@ -57,9 +59,27 @@ impl Live {
             ejection: Ejection::default(),
             announced: AtomicU32::new(0),
             health: AtomicU32::new(0),
+            tls_failed: AtomicBool::new(false),
+            tls: None,
             id: address.id(),
             address,
         }
+    }
+
+    /// Spoken to with TLS, as the service at this place says; `None`: without.
+    #[must_use]
+    pub fn over_tls(self, service: Option<usize>) -> Self {
+        Self { tls: service, ..self }
+    }
+
+    /// The place of the service that says how TLS is spoken with it; `None`: it is not.
+    pub fn tls(&self) -> Option<usize> {
+        self.tls
+    }
+
+    /// Whether TLS with it failed the last time before.
+    pub fn tls_failed(&self, now: bool) -> bool {
+        self.tls_failed.swap(now, Relaxed)
     }
 
     /// Where the instance listens.

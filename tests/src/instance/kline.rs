@@ -47,7 +47,7 @@ impl Kline {
 
     /// Takes a call: counts it, then does what the instance was told to do before it answers.
     async fn take<T>(&self, method: &'static str, request: &Request<T>) -> Result<(UnderWay, Behaviour), Status> {
-        let call = self.seen.start(method, request.metadata());
+        let call = self.seen.start(method, request);
         let behaviour = self.behaviour.lock().clone();
         match &behaviour {
             Behaviour::Answer | Behaviour::StallAfterFirst => {}

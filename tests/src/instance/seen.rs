@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tonic::metadata::MetadataMap;
+use tonic::{Request, metadata::MetadataMap};
 
 /// How many calls are kept with their metadata.
 const KEPT: usize = 64;
@@ -30,6 +30,8 @@ pub struct Call {
     pub method: &'static str,
     /// The metadata with what the gateway added.
     pub metadata: MetadataMap,
+    /// The certificate that the gateway showed, in DER.
+    pub certificate: Option<Vec<u8>>,
 }
 
 /// A call under way: counted as cancelled when it is dropped before its end.
@@ -64,12 +66,13 @@ impl Seen {
         self.newest.lock().back().cloned().expect("a call arrived")
     }
 
-    pub(super) fn start(self: &Arc<Self>, method: &'static str, metadata: &MetadataMap) -> UnderWay {
+    pub(super) fn start<T>(self: &Arc<Self>, method: &'static str, request: &Request<T>) -> UnderWay {
         let mut newest = self.newest.lock();
         if newest.len() == KEPT {
             newest.pop_front();
         }
-        newest.push_back(Call { method, metadata: metadata.clone() });
+        let certificate = request.peer_certs().and_then(|shown| shown.first().map(|first| first.to_vec()));
+        newest.push_back(Call { method, metadata: request.metadata().clone(), certificate });
         self.started.fetch_add(1, SeqCst);
         UnderWay { seen: self.clone(), finished: false }
     }

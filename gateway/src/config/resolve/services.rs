@@ -1,10 +1,10 @@
 //! The services that routes lead to, and what `[[service]]` says of them.
 
-use std::ops::Range;
+use std::{ops::Range, path::Path};
 
 use toml::Spanned;
 
-use super::Mistakes;
+use super::{Mistakes, tls};
 use crate::config::{Registry, Service, defaults, error::suggestion, raw};
 
 /// All services: those with a `[[service]]` of their own first.
@@ -15,18 +15,15 @@ pub(super) struct Services {
 }
 
 impl Services {
-    pub(super) fn new(raw: Vec<raw::Service>, registries: &[Registry], mistakes: &mut Mistakes) -> Self {
+    pub(super) fn new(raw: Vec<raw::Service>, registries: &[Registry], base: &Path, mistakes: &mut Mistakes) -> Self {
         mistakes.unique("service", raw.iter().map(|service| &service.name));
         let unused = raw.iter().map(|service| Some(service.name.span())).collect();
         let services = raw.into_iter().map(|service| {
             let registry = registry(service.registry, service.name.get_ref(), registries, mistakes);
-            Service {
-                name: service.name.into_inner(),
-                registry,
-                key: service.key,
-                exclusive: service.exclusive,
-                end_streams: service.end_streams,
-            }
+            let name = service.name.into_inner();
+            let tls = service.tls.map(|tls| tls::service(tls, &name, base, mistakes));
+            let (exclusive, end_streams) = (service.exclusive, service.end_streams);
+            Service { name, registry, key: service.key, exclusive, end_streams, tls }
         });
         Self { services: services.collect(), unused }
     }
@@ -40,7 +37,7 @@ impl Services {
         let place = self.services.iter().position(|service| service.name == *text).unwrap_or_else(|| {
             let name = text.clone();
             let exclusive = defaults::exclusive();
-            self.services.push(Service { name, registry: 0, key: None, exclusive, end_streams: false });
+            self.services.push(Service { name, registry: 0, key: None, exclusive, end_streams: false, tls: None });
             self.services.len() - 1
         });
         if let Some(unused) = self.unused.get_mut(place) {

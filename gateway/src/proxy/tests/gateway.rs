@@ -66,6 +66,7 @@ impl Setup {
     pub(super) fn new(symbols: Symbols<'_>) -> Self {
         let listen = Listen {
             address: ([127, 0, 0, 1], 0).into(),
+            tls: None,
             workers: 1,
             max_connections: 100,
             max_concurrent_streams: 100,
@@ -161,6 +162,7 @@ fn routes(change: impl Fn(&mut Route)) -> Routes<Arc<Route>> {
             name: path.into(),
             path: PathMatch::parse(path).expect("a path"),
             condition: Condition::default(),
+            clients: Vec::new(),
             service,
             extract,
             select: 2,

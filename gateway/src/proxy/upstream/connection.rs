@@ -2,7 +2,11 @@
 
 use std::{io, pin::pin, rc::Rc, task::Poll, time::Instant};
 
-use tokio::{net::TcpStream, time};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time,
+};
 
 use super::{Settings, health, peer::Peer};
 use crate::{
@@ -10,6 +14,7 @@ use crate::{
     proxy::{
         call::ReplyHead,
         link::{Closed, Driver, Hears, Link},
+        secure,
         worker::Worker,
     },
     routing::{Address, Failure},
@@ -23,7 +28,7 @@ struct Instance {
     since: Instant,
 }
 
-/// Opens a connection, waits for the instance's settings (a port that only accepts is no instance), says that it is
+/// Opens a connection, with TLS where its service says so, waits for the instance's settings (a port that only accepts is no instance), says that it is
 /// there, and drives it to its end.
 ///
 /// # Errors
@@ -31,21 +36,51 @@ struct Instance {
 pub(super) async fn run(worker: &Rc<Worker>, peer: &Rc<Peer>, settings: &Settings) -> Result<(), String> {
     let address = peer.live().address();
     let limit = time::Instant::now() + settings.connect_timeout;
-    let late =
-        |_elapsed| format!("cannot connect to {address}: no HTTP/2 settings within {:?}", settings.connect_timeout);
-    let failed = |error: &dyn std::fmt::Display| format!("cannot connect to {address}: {error}");
-    let tcp = time::timeout_at(limit, connect(address)).await.map_err(late)?.map_err(|error| failed(&error))?;
+    let late = |_elapsed| late(address, settings);
+    let failed = |error| failed(address, &error);
+    let tcp = time::timeout_at(limit, connect(address)).await.map_err(late)?.map_err(failed)?;
+    if peer.live().tls().is_none() {
+        return drive(worker, peer, settings, tcp, limit).await;
+    }
+    // Boxed, so that connections without TLS take no room for it.
+    Box::pin(async {
+        let greeted = time::timeout_at(limit, secure::connect(worker, peer.live(), tcp)).await;
+        // An instance that does not like the gateway's certificate says so only after the handshake.
+        let spoken = match greeted.map_err(late).and_then(|greeted| greeted.map_err(failed)) {
+            Ok(socket) => drive(worker, peer, settings, socket, limit).await,
+            Err(why) => Err(why),
+        };
+        if !peer.live().tls_failed(spoken.is_err())
+            && let Err(why) = &spoken
+        {
+            tracing::warn!(%address, why, "an instance cannot be spoken to with TLS");
+        }
+        spoken
+    })
+    .await
+}
+
+/// Speaks HTTP/2 on a connection from its beginning to its end.
+async fn drive(
+    worker: &Rc<Worker>,
+    peer: &Rc<Peer>,
+    settings: &Settings,
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    limit: time::Instant,
+) -> Result<(), String> {
+    let address = peer.live().address();
     let link = Link::to_instance(Connection::client(settings.limits), peer.keepalive(), settings.idle_limit);
     let link = Rc::new(link);
     let mut instance =
         Instance { worker: worker.clone(), peer: peer.clone(), link: link.clone(), since: Instant::now() };
-    let mut driver = Driver::new(&link, tcp, &worker.scratch);
+    let mut driver = Driver::new(&link, socket, &worker.scratch);
     let spoke = std::future::poll_fn(|cx| match driver.poll(&mut instance, cx) {
         Poll::Ready(closed) => Poll::Ready(Err(closed)),
         Poll::Pending if link.is_open() => Poll::Ready(Ok(())),
         Poll::Pending => Poll::Pending,
     });
-    time::timeout_at(limit, pin!(spoke)).await.map_err(late)?.map_err(|closed| failed(&words(&closed)))?;
+    let spoke = time::timeout_at(limit, pin!(spoke)).await.map_err(|_elapsed| late(address, settings))?;
+    spoke.map_err(|closed| failed(address, &words(&closed)))?;
 
     let place = worker.links.borrow_mut().insert(link.clone());
     peer.opened(worker, &link);
@@ -73,6 +108,14 @@ pub(super) async fn run(worker: &Rc<Worker>, peer: &Rc<Peer>, settings: &Setting
         worker.on_call(token, |call| call.instance_lost(worker, token, &why, unsent));
     }
     Ok(())
+}
+
+fn late(address: &Address, settings: &Settings) -> String {
+    failed(address, &format_args!("no HTTP/2 settings within {:?}", settings.connect_timeout))
+}
+
+fn failed(address: &Address, error: &dyn std::fmt::Display) -> String {
+    format!("cannot connect to {address}: {error}")
 }
 
 async fn connect(address: &Address) -> io::Result<TcpStream> {

@@ -15,6 +15,7 @@ use crate::{
     config::Health,
     http2::{Code, Event, Fields, Reset, Token},
     proxy::{head::is_grpc, link::Link, status::GRPC_STATUS, worker::Worker},
+    routing::Live,
 };
 
 /// The token of a watch is its name's place and this; those of calls are places in a list, far below.
@@ -126,7 +127,7 @@ impl Peer {
                 continue;
             }
             let stream = carrier.with(|http2| {
-                let stream = http2.open_aside(WATCH | place, head(self.live().address().as_str()).iter())?;
+                let stream = http2.open_aside(WATCH | place, head(self.live()).iter())?;
                 http2.send_data(stream, &request(&health.name), true);
                 Some(stream)
             });
@@ -263,12 +264,12 @@ fn over(status: u16, fields: &Fields) -> News {
     }
 }
 
-fn head(authority: &str) -> Fields {
+fn head(live: &Live) -> Fields {
     let mut head = Fields::new();
     head.push(b":method", b"POST");
-    head.push(b":scheme", b"http");
+    head.push(b":scheme", if live.tls().is_some() { b"https" } else { b"http" });
     head.push(b":path", b"/grpc.health.v1.Health/Watch");
-    head.push(b":authority", authority.as_bytes());
+    head.push(b":authority", live.address().as_str().as_bytes());
     head.push(b"content-type", b"application/grpc");
     head.push(b"te", b"trailers");
     head.push(b"user-agent", concat!("symgate/", env!("CARGO_PKG_VERSION")).as_bytes());
