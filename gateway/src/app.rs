@@ -7,12 +7,13 @@ use std::{
 };
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
-    runtime::LocalRuntime,
+    runtime::{Handle, LocalRuntime},
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
     task::{JoinHandle, spawn_blocking, spawn_local},
-    time::{sleep, timeout},
+    time::{interval, sleep, timeout},
 };
 use tracing::{info, warn};
 
@@ -45,6 +46,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// # Errors
 /// When it cannot start: a listener that cannot be bound, a plugin that cannot be loaded.
 pub fn run(config: &Config, program: Option<PathBuf>) -> anyhow::Result<()> {
+    allow_many_files();
     // First what fails most often and takes no time.
     let data = bind("listen", config.listen.address, config.listen.reuse_port)?;
     let admin = bind("admin", config.admin.address, false)?;
@@ -57,6 +59,18 @@ pub fn run(config: &Config, program: Option<PathBuf>) -> anyhow::Result<()> {
     // A worker that cannot end must not keep the process.
     runtime.shutdown_background();
     served
+}
+
+/// Each connection is an open file, and a process may open 1,024 by default where it may ask for far more.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    match setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        Ok(()) => info!(before = ?limit.current, now = ?limit.maximum, "as many open files as the system allows"),
+        Err(error) => warn!(%error, limit = ?limit.current, "the number of open files stays limited"),
+    }
 }
 
 /// The plugin host; the folder of compiled code is only touched when there is something to compile.
@@ -81,6 +95,7 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
     let (sender, updates) = mpsc::unbounded_channel();
     let files = PluginFiles::new(host, &config.plugins, &plugins).context("the plugin files cannot be watched")?;
     spawn_local(files.run(sandboxes, sender));
+    spawn_local(count_tasks(metrics.clone()));
     let (sender, renewed) = mpsc::unbounded_channel();
     if let Some(watch) = certificates.watch().context("the certificate files cannot be watched")? {
         spawn_local(certificates.run(watch, sender));
@@ -102,6 +117,16 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
     tokio::join!(control.run(config, updates, renewed, shutdown), end);
     info!("ended");
     Ok(())
+}
+
+/// Says each second how many tasks this thread has.
+async fn count_tasks(metrics: Metrics) {
+    let (runtime, tasks) = (Handle::current().metrics(), metrics.tasks("control"));
+    let mut every = interval(Duration::from_secs(1));
+    loop {
+        every.tick().await;
+        tasks.set(runtime.num_alive_tasks() as i64);
+    }
 }
 
 /// Leaves and drains at the first signal; ends when all calls have, when the time is over, or at the second signal.

@@ -51,6 +51,7 @@ pub struct Metrics {
     stale_seconds: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
     symbols: Family<ServiceLabels, Gauge>,
     instances: Family<ServiceLabels, Gauge>,
+    tasks: Family<ThreadLabels, Gauge>,
 }
 
 /// What one route counts; made when the route is, and kept.
@@ -158,6 +159,11 @@ struct ServiceLabels {
     service: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ThreadLabels {
+    thread: String,
+}
+
 /// The names of the gRPC status codes, by number.
 pub(crate) const STATUS: [&str; 17] = [
     "OK",
@@ -215,6 +221,7 @@ impl Metrics {
             stale_seconds: Family::default(),
             symbols: Family::default(),
             instances: Family::default(),
+            tasks: Family::default(),
         };
         let mut registry = Registry::with_prefix("symgate");
         metrics.register_calls(&mut registry);
@@ -265,6 +272,7 @@ impl Metrics {
         registry.register("registry_stale_seconds", help, self.stale_seconds.clone());
         registry.register("symbols", "Symbols known", self.symbols.clone());
         registry.register("instances", "Instances, once per symbol that they own", self.instances.clone());
+        registry.register("tasks", "Tasks that have not ended, by thread", self.tasks.clone());
     }
 
     /// The text that Prometheus scrapes, in the OpenMetrics format.
@@ -310,6 +318,11 @@ impl Metrics {
     /// A stream was refused or reset because a `client` or an `instance` broke a rule of HTTP/2: which one.
     pub fn stream_error(&self, peer: &'static str, why: &'static str) {
         self.stream_errors.get_or_create(&PeerLabels { peer, why }).inc();
+    }
+
+    /// The tasks of a thread that have not ended.
+    pub fn tasks(&self, thread: &str) -> Gauge {
+        self.tasks.get_or_create_owned(&ThreadLabels { thread: thread.into() })
     }
 
     /// A plugin version was activated (`true`) or rejected.

@@ -153,10 +153,24 @@ impl Gateway {
 
     /// Its resident memory in bytes.
     pub fn rss(&self) -> u64 {
+        self.status("VmRSS:") * 1024
+    }
+
+    /// Its threads.
+    pub fn threads(&self) -> u64 {
+        self.status("Threads:")
+    }
+
+    /// Its open files, connections among them.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// A number that the kernel keeps of the process.
+    fn status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS in /proc");
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-        kib * 1024
+        let value = status.lines().find_map(|line| line.strip_prefix(name)).expect("the line is in /proc");
+        value.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Kills the processes that compile for it; how many.

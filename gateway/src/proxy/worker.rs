@@ -10,6 +10,7 @@ use std::{
 
 use slab::Slab;
 use tokio::{
+    runtime::Handle,
     sync::{Notify, mpsc},
     time,
 };
@@ -140,6 +141,9 @@ async fn follow(worker: Rc<Worker>, mut changes: Changes) {
 
 /// Tells every connection when a second has passed.
 async fn seconds(worker: Rc<Worker>) {
+    let thread = std::thread::current();
+    let tasks = worker.metrics.tasks(thread.name().unwrap_or_default().trim_start_matches("symgate-"));
+    let runtime = Handle::current().metrics();
     let mut every = time::interval(Duration::from_secs(1));
     every.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
     loop {
@@ -161,6 +165,7 @@ async fn seconds(worker: Rc<Worker>) {
         }
         worker.end_moved();
         worker.metrics.queued_bytes.inc_by(queued - worker.queued.replace(queued));
+        tasks.set(runtime.num_alive_tasks() as i64);
     }
 }
 
