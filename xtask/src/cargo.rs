@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsStr,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -46,6 +47,12 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("`{line}` failed with {status}");
     }
     Ok(())
+}
+
+/// Becomes a program, so that Ctrl-C is that program's alone and the shell waits for its end.
+pub(crate) fn become_it(mut program: Command) -> Result<()> {
+    let error = program.exec();
+    Err(error).with_context(|| format!("{} cannot be run", program.get_program().display()))
 }
 
 /// Whether a command succeeds; its output is not shown.

@@ -1,11 +1,11 @@
 //! `cargo xtask demo`: builds the gateway, the plugins and the demo program, then becomes the demo program.
 
-use std::{os::unix::process::CommandExt, process::Command};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{
-    cargo::{build_all, built},
+    cargo::{become_it, build_all, built},
     needs,
 };
 
@@ -29,9 +29,4 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     demo.env("SYMGATE_BIN", built("symgate")?);
     demo.args(options.once.then_some("--once")).args(options.etcd.then_some("--etcd"));
     become_it(demo)
-}
-
-/// So that Ctrl-C is the demo's alone and the shell waits for its end.
-fn become_it(mut program: Command) -> Result<()> {
-    Err(program.exec()).context("the demo cannot be run")
 }

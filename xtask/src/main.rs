@@ -6,6 +6,7 @@ mod cargo;
 mod demo;
 mod interop;
 mod needs;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ enum Command {
     Demo(demo::Options),
     /// Measures what a call costs, beside the proxies that are installed: CPU, latency and memory, as paired ratios.
     Bench(bench::Options),
+    /// Makes trouble at random for ten minutes, or for as long as asked, and shows that no call went wrong.
+    Soak(soak::Options),
     /// Runs clients and servers of other makers through the gateway: Python, Node, and Go where it can be had.
     Interop(interop::Options),
 }
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Interop(options) => interop::run(&options),
     };
     match outcome {

@@ -169,10 +169,14 @@ impl Book {
         }
     }
 
-    /// What happened to how many calls, and how often each fault.
-    pub(crate) fn counts(&self) -> (BTreeMap<(u8, String), u64>, BTreeMap<&'static str, u64>) {
-        let pages = self.pages.lock();
-        (pages.outcomes.clone(), pages.faults.clone())
+    /// How many calls ended how.
+    pub(crate) fn outcomes(&self) -> BTreeMap<(u8, String), u64> {
+        self.pages.lock().outcomes.clone()
+    }
+
+    /// How often each fault happened.
+    pub(crate) fn faults(&self) -> BTreeMap<&'static str, u64> {
+        self.pages.lock().faults.clone()
     }
 
     /// Calls begun, and calls that reached an instance.

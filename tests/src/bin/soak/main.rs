@@ -92,16 +92,7 @@ async fn soak(length: Duration, seed: u64) -> Result<bool> {
     book.note(&format!("seed {seed}, {} seconds of calls", length.as_secs()));
     let plugins = Plugins::new();
     let fleet = Arc::new(Fleet::start(book.clone(), Registrar::new(etcd.endpoint()), SYMBOLS).await?);
-    let mut gateways = Vec::new();
-    for _ in 0..GATEWAYS {
-        let extract = Plugin::usual("by-symbol", &plugins.extract.path());
-        let select = Plugin::usual("least-loaded", &plugins.select.path());
-        let gateway =
-            Gateway::builder().etcd(&etcd).plugin(extract).plugin(select).listen("workers", i64::from(WORKERS));
-        let gateway = gateway.start().await;
-        gateway.ready().await;
-        gateways.push(gateway);
-    }
+    let mut gateways = start(&etcd, &plugins).await;
     let addresses = gateways.iter().map(Gateway::address).collect();
     let traffic = Traffic { fleet: fleet.clone(), gateways: addresses };
     let etcd = Arc::new(Mutex::new(etcd));
@@ -112,13 +103,7 @@ async fn soak(length: Duration, seed: u64) -> Result<bool> {
     book.note("healed; now all must be quiet and every symbol served");
     quiet::served(&ground, &gateways).await;
     let after = quiet::levels(&ground, &gateways, Some(&before)).await;
-    for gateway in &mut gateways {
-        gateway.terminate();
-        let status = gateway.exited(END).await;
-        if !status.success() {
-            book.violation("bad end", &format!("a gateway ended with {status}"));
-        }
-    }
+    end(&mut gateways, &book).await;
     report::print(&book);
     for (before, after) in before.iter().zip(&after) {
         println!("gateway before the faults: {before}\n        after the faults:  {after}");
@@ -128,6 +113,31 @@ async fn soak(length: Duration, seed: u64) -> Result<bool> {
         gateways.iter().for_each(|gateway| gateway.log().print());
     }
     Ok(!failed)
+}
+
+async fn start(etcd: &Etcd, plugins: &Plugins) -> Vec<Gateway> {
+    let mut gateways = Vec::new();
+    for _ in 0..GATEWAYS {
+        let extract = Plugin::usual("by-symbol", &plugins.extract.path());
+        let select = Plugin::usual("least-loaded", &plugins.select.path());
+        let gateway =
+            Gateway::builder().etcd(etcd).plugin(extract).plugin(select).listen("workers", i64::from(WORKERS));
+        let gateway = gateway.start().await;
+        gateway.ready().await;
+        gateways.push(gateway);
+    }
+    gateways
+}
+
+/// Each gateway ends by itself when it is told to.
+async fn end(gateways: &mut [Gateway], book: &Book) {
+    for gateway in gateways {
+        gateway.terminate();
+        let status = gateway.exited(END).await;
+        if !status.success() {
+            book.violation("bad end", &format!("a gateway ended with {status}"));
+        }
+    }
 }
 
 /// Everything that costs memory once happens before anything is compared.

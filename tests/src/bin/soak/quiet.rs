@@ -7,6 +7,7 @@ use symgate_tests::{
 
 use super::{
     GATEWAYS, WORKERS,
+    book::Book,
     call::{End, Kind, Plan},
     faults::Ground,
     levels::Level,
@@ -19,39 +20,46 @@ const ROUNDS: usize = 3;
 /// Waits until each gateway serves every symbol; from then on no call may fail.
 pub(crate) async fn served(ground: &Ground, gateways: &[Gateway]) {
     let book = &ground.fleet.book;
+    let symbols = ground.fleet.symbols();
     for gateway in gateways {
         let mut connection = match Connection::open(gateway.address()).await {
             Ok(connection) => connection,
             Err(error) => return book.violation("no connection", &format!("in the quiet: {error:#}")),
         };
-        let symbols = ground.fleet.symbols();
         for symbol in &symbols {
-            let clock = Clock::start(PATIENCE);
-            loop {
-                let plan = Plan::small(book.begin(), Kind::Get, symbol);
-                let end = connection.call(&plan).await;
-                book.ended(&plan, &end);
-                if is_ok(&end) {
-                    break;
-                }
-                if !clock.runs() {
-                    book.violation("not served", &format!("{symbol}, {PATIENCE:?} after the last fault: {end:?}"));
-                    break;
-                }
-                pause().await;
-            }
+            wait_for(book, &mut connection, symbol).await;
         }
         for symbol in symbols.iter().cycle().take(symbols.len() * ROUNDS) {
             for kind in Kind::ALL {
-                let plan = Plan::small(book.begin(), kind, symbol);
-                let end = connection.call(&plan).await;
-                book.ended(&plan, &end);
+                let end = call(book, &mut connection, kind, symbol).await;
                 if !is_ok(&end) {
-                    book.violation("failed in the quiet", &format!("{plan:?}: {end:?}"));
+                    book.violation("failed in the quiet", &format!("{kind:?} about {symbol}: {end:?}"));
                 }
             }
         }
     }
+}
+
+/// Calls until it succeeds.
+async fn wait_for(book: &Book, connection: &mut Connection, symbol: &str) {
+    let clock = Clock::start(PATIENCE);
+    loop {
+        let end = call(book, connection, Kind::Get, symbol).await;
+        if is_ok(&end) {
+            return;
+        }
+        if !clock.runs() {
+            return book.violation("not served", &format!("{symbol}, {PATIENCE:?} after the last fault: {end:?}"));
+        }
+        pause().await;
+    }
+}
+
+async fn call(book: &Book, connection: &mut Connection, kind: Kind, symbol: &str) -> End {
+    let plan = Plan::small(book.begin(), kind, symbol);
+    let end = connection.call(&plan).await;
+    book.ended(&plan, &end);
+    end
 }
 
 fn is_ok(end: &End) -> bool {

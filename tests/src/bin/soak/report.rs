@@ -24,14 +24,13 @@ const STATUS: [&str; 17] = [
 
 /// Prints the tables.
 pub(crate) fn print(book: &Book) {
-    let (outcomes, faults) = book.counts();
     println!("\n{:>9}  {:<20} reason", "calls", "status");
-    for ((code, reason), count) in &outcomes {
+    for ((code, reason), count) in &book.outcomes() {
         let status = STATUS.get(usize::from(*code)).copied().unwrap_or("?");
         println!("{count:>9}  {status:<20} {reason}");
     }
     println!("\n{:>9}  fault", "times");
-    for (kind, count) in &faults {
+    for (kind, count) in &book.faults() {
         println!("{count:>9}  {kind}");
     }
     let (made, arrived) = book.calls();

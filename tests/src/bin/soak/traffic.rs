@@ -26,7 +26,7 @@ use super::{
 };
 
 /// Callers at a time.
-const CALLERS: usize = 12;
+const CALLERS: usize = 20;
 /// Connections of a storm.
 const STORM: usize = 200;
 /// What instances may be asked to end a call with: never what the gateway makes of a fault.
@@ -43,6 +43,15 @@ pub(crate) struct Traffic {
 pub(crate) struct Running {
     stop: watch::Sender<bool>,
     callers: JoinSet<()>,
+}
+
+/// Calls one after the other on a connection.
+struct Lane {
+    send: SendRequest<Bytes>,
+    calls: usize,
+    /// The caller drops the connection.
+    leaving: Arc<AtomicBool>,
+    stopped: watch::Receiver<bool>,
 }
 
 /// A connection to a gateway.
@@ -135,9 +144,9 @@ impl Traffic {
         let mut lanes = JoinSet::new();
         let width = rng.usize(1..5);
         for _ in 0..width {
-            let (traffic, send) = (self.clone(), connection.send.clone());
-            let (rng, leaving, stopped) = (rng.fork(), leaving.clone(), stopped.clone());
-            lanes.spawn(traffic.lane(send, rng, calls.div_ceil(width), leaving, stopped));
+            let (send, leaving, stopped) = (connection.send.clone(), leaving.clone(), stopped.clone());
+            let lane = Lane { send, calls: calls.div_ceil(width), leaving, stopped };
+            lanes.spawn(self.clone().lane(lane, rng.fork()));
         }
         let leaves = rng.u8(..) < 40;
         let after = Duration::from_millis(rng.u64(0..2000));
@@ -156,23 +165,15 @@ impl Traffic {
         }
     }
 
-    /// One call after the other.
-    async fn lane(
-        self,
-        send: SendRequest<Bytes>,
-        mut rng: Rng,
-        calls: usize,
-        leaving: Arc<AtomicBool>,
-        stopped: watch::Receiver<bool>,
-    ) {
-        let mut send = send;
-        for _ in 0..calls {
-            if *stopped.borrow() || leaving.load(SeqCst) {
+    /// One call after the other, until the caller or the load stops.
+    async fn lane(self, mut lane: Lane, mut rng: Rng) {
+        for _ in 0..lane.calls {
+            if *lane.stopped.borrow() || lane.leaving.load(SeqCst) {
                 return;
             }
             let plan = self.plan(&mut rng);
-            let end = match plan.make(&mut send).await {
-                End::Lost(_) if leaving.load(SeqCst) => End::Left,
+            let end = match plan.make(&mut lane.send).await {
+                End::Lost(_) if lane.leaving.load(SeqCst) => End::Left,
                 end => end,
             };
             self.fleet.book.ended(&plan, &end);
@@ -202,7 +203,7 @@ impl Traffic {
         plan.pause = Duration::from_millis(rng.u64(0..20));
         if kind != Kind::Get && rng.u8(..) < 8 {
             // A stream that stays open for a while.
-            (plan.messages, plan.pause) = (rng.u32(20..80), Duration::from_millis(100));
+            (plan.messages, plan.pause) = (rng.u32(20..60), Duration::from_millis(100));
         }
         plan
     }

@@ -88,18 +88,8 @@ async fn registered(fault: &Fault, slot: &mut Slot, tell: impl Fn(&'static str, 
             fleet.move_to(slot, symbol, length).await;
         }
         Kind::Reuse => {
-            tell("reuse", &format!("is killed; a new owner of {symbol} takes its address; its key stays {length:.1?}"));
-            slot.kill().await;
-            let late = length / 2;
-            sleep(length - late).await;
-            let old = std::mem::replace(&mut slot.symbol, symbol.clone());
-            fleet.register(slot, None).await;
-            if old != *symbol {
-                fleet.lost(slot.port, &old);
-            }
-            fleet.revive(slot).await?;
-            sleep(late).await;
-            fleet.unregister(slot, 1).await;
+            tell("reuse", &format!("is killed; an owner of {symbol} takes its address; its key stays {length:.1?}"));
+            reuse(slot, symbol, length, fleet).await?;
         }
         Kind::Again => {
             tell("again", &format!("registers once more and takes the old key back after {length:.1?}"));
@@ -109,15 +99,7 @@ async fn registered(fault: &Fault, slot: &mut Slot, tell: impl Fn(&'static str, 
         }
         Kind::Expire => {
             tell("expire", &format!("lets its lease run out, and registers again after {length:.1?}"));
-            let lease = fleet.registrar.lease(LEASE).await;
-            fleet.register(slot, Some(lease)).await;
-            fleet.unregister(slot, 1).await;
-            for key in std::mem::take(&mut slot.keys) {
-                fleet.registrar.gone(&key).await;
-            }
-            fleet.lost(slot.port, &slot.symbol);
-            sleep(length).await;
-            fleet.register(slot, None).await;
+            expire(slot, length, fleet).await;
         }
         _ => {
             tell("leave", &format!("is registered no more, and again in {length:.1?}"));
@@ -127,6 +109,33 @@ async fn registered(fault: &Fault, slot: &mut Slot, tell: impl Fn(&'static str, 
         }
     }
     Ok(())
+}
+
+/// The address of a dead process gets a process that owns another symbol, before the old key is gone.
+async fn reuse(slot: &mut Slot, symbol: &str, length: Duration, fleet: &Fleet) -> Result<()> {
+    slot.kill().await;
+    sleep(length / 2).await;
+    let old = std::mem::replace(&mut slot.symbol, symbol.to_owned());
+    fleet.register(slot, None).await;
+    if old != symbol {
+        fleet.lost(slot.port, &old);
+    }
+    fleet.revive(slot).await?;
+    sleep(length / 2).await;
+    fleet.unregister(slot, 1).await;
+    Ok(())
+}
+
+async fn expire(slot: &mut Slot, length: Duration, fleet: &Fleet) {
+    let lease = fleet.registrar.lease(LEASE).await;
+    fleet.register(slot, Some(lease)).await;
+    fleet.unregister(slot, 1).await;
+    for key in std::mem::take(&mut slot.keys) {
+        fleet.registrar.gone(&key).await;
+    }
+    fleet.lost(slot.port, &slot.symbol);
+    sleep(length).await;
+    fleet.register(slot, None).await;
 }
 
 /// A symbol that was never there comes with an instance, and goes.
