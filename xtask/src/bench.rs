@@ -8,6 +8,7 @@ mod load;
 mod process;
 mod proxy;
 mod report;
+pub(crate) mod scale;
 mod shape;
 mod usage;
 
@@ -135,7 +136,7 @@ impl Run<'_> {
 
     fn measure(&self, shape: &Shape, proxy: &Proxy, place: Place) -> Result<Figures> {
         let asked = proxy.counters()?;
-        let mut load = Load::start(self.ground, place, shape, proxy)?;
+        let mut load = Load::start(self.ground, place, &shape.arguments, proxy)?;
         let warm = load.used_at("warm", proxy)?;
         let figures = if shape.about == Subject::Memory {
             let held = load.used_at("held", proxy)?;

@@ -23,6 +23,8 @@ enum Command {
     Demo(demo::Options),
     /// Measures what a call costs, beside the proxies that are installed: CPU, latency and memory, as paired ratios.
     Bench(bench::Options),
+    /// Measures large numbers: thousands of connected instances, a table of 300,000, 10,000 streams, 1,000 clients.
+    Scale(bench::scale::Options),
     /// Makes trouble at random for ten minutes, or for as long as asked, and shows that no call went wrong.
     Soak(soak::Options),
     /// Runs clients and servers of other makers through the gateway: Python, Node, and Go where it can be had.
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::Scale(options) => bench::scale::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Interop(options) => interop::run(&options),
     };

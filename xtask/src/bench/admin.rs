@@ -25,6 +25,17 @@ pub(super) fn answers(port: u16, path: &str) -> bool {
     get(port, path).is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
+/// The sum of a gauge.
+pub(super) fn gauge(port: u16, name: &str) -> Result<u64> {
+    Ok(sum(&get(port, "/metrics")?, name))
+}
+
+/// The sum over all lines that begin so.
+fn sum(metrics: &str, start: &str) -> u64 {
+    let values = metrics.lines().filter(|line| line.starts_with(start));
+    values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+}
+
 impl Counters {
     /// As they are now.
     pub(super) fn read(port: u16) -> Result<Self> {
@@ -32,20 +43,16 @@ impl Counters {
     }
 
     fn parse(metrics: &str) -> Self {
-        let sum = |start: &str| {
-            let values = metrics.lines().filter(|line| line.starts_with(start));
-            values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
-        };
         let decisions = |kind: &str| {
             let of_kind = |line: &&str| line.starts_with("symgate_decisions_total") && line.contains(kind);
             let values = metrics.lines().filter(of_kind);
             values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
         };
         Self {
-            calls: sum("symgate_calls_total"),
+            calls: sum(metrics, "symgate_calls_total"),
             extracts: decisions(r#"kind="extract""#),
             selects: decisions(r#"kind="select""#),
-            failures: sum("symgate_plugin_failures_total"),
+            failures: sum(metrics, "symgate_plugin_failures_total"),
         }
     }
 

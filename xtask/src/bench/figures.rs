@@ -34,6 +34,20 @@ impl Figures {
         self.0.get(name).copied()
     }
 
+    /// One figure more.
+    pub(super) fn with(mut self, name: &str, value: f64) -> Self {
+        self.0.insert(name.into(), value);
+        self
+    }
+
+    /// A figure of another measurement, under a name of its own.
+    pub(super) fn with_from(self, name: &str, other: &Self, figure: &str) -> Self {
+        match other.get(figure) {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
     /// A figure that counts.
     pub(super) fn count(&self, name: &str) -> Option<u64> {
         Some(self.get(name)? as u64)

@@ -80,8 +80,14 @@ impl Ground {
         fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let cores = cores();
         allow_many_connections();
-        let (backends, owners) = backends(&program, cores.as_ref(), &folder)?;
+        let place = cores.as_ref().map(|cores| cores.of(Place::Load));
+        let (backends, owners) = backends(&program, place, &folder, OWNERS)?;
         Ok(Self { folder, program, gateway, plugins, owners, cores, _backends: backends })
+    }
+
+    /// More backends: the process that they end with, and their ports.
+    pub(super) fn backends(&self, count: u16) -> Result<(Process, Vec<u16>)> {
+        backends(&self.program, self.cores(Place::Load), &self.folder, count)
     }
 
     /// The cores of a place; `None`: any.
@@ -135,9 +141,9 @@ pub(super) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-fn backends(program: &Path, cores: Option<&Cores>, folder: &Path) -> Result<(Process, Vec<u16>)> {
-    let mut command = pinned(program, cores.map(|cores| cores.of(Place::Load)));
-    command.args(["backends", &OWNERS.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+fn backends(program: &Path, cores: Option<&str>, folder: &Path, count: u16) -> Result<(Process, Vec<u16>)> {
+    let mut command = pinned(program, cores);
+    command.args(["backends", &count.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut process = Process::start("backends", &mut command, folder)?;
     let output = process.child().stdout.take().context("the backends have no output")?;
     let mut ports = String::new();

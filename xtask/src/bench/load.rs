@@ -12,7 +12,6 @@ use super::{
     ground::{Ground, Place},
     process::{Process, pinned},
     proxy::Proxy,
-    shape::Shape,
     usage::Usage,
 };
 
@@ -24,10 +23,10 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Starts the load of a shape on a proxy.
-    pub(super) fn start(ground: &Ground, place: Place, shape: &Shape, proxy: &Proxy) -> Result<Self> {
+    /// Starts a load, by its command line, on a proxy.
+    pub(super) fn start(ground: &Ground, place: Place, arguments: &[String], proxy: &Proxy) -> Result<Self> {
         let mut command = pinned(&ground.program, ground.cores(place));
-        command.args(&shape.arguments).args(["--address", &format!("127.0.0.1:{}", proxy.port)]);
+        command.args(arguments).args(["--address", &format!("127.0.0.1:{}", proxy.port)]);
         if proxy.is_none() {
             command.args(["--owners", "1"]);
         }

@@ -20,6 +20,8 @@ use super::{
 };
 use crate::say;
 
+pub(super) use self::config::Listener;
+
 /// A kind of proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -106,23 +108,42 @@ impl Proxy {
         let name = if workers == 1 { kind.name().into() } else { format!("{}@{workers}", kind.name()) };
         let port = free_port()?;
         let admin = if kind.is_symgate() { Some(free_port()?) } else { None };
-        let config = config::write(kind, ground, &config::Listener { name: &name, port, admin, workers })?;
+        let listener = Listener { name: &name, port, admin, workers };
+        let config = config::write(kind, ground, &listener)?;
+        Self::launch(kind, ground, &listener, &config, setting)
+    }
+
+    /// Starts one on a configuration that is written already.
+    pub(super) fn launch(
+        kind: Kind,
+        ground: &Ground,
+        listener: &Listener<'_>,
+        config: &Path,
+        setting: Setting,
+    ) -> Result<Self> {
+        let Listener { name, port, admin, workers } = *listener;
         let program = if kind.is_symgate() { Some(ground.gateway.clone()) } else { kind.program() };
         let program = program.with_context(|| format!("{name} is not installed"))?;
         let place = if setting == Setting::TwoWorkers { Place::All } else { Place::Proxy };
         let mut command = pinned(&program, ground.cores(place));
-        command.args(arguments(kind, &config, workers));
+        command.args(arguments(kind, config, workers));
         if setting == Setting::Fresh {
             // symgate's allocator gives back what is free at its leisure: tens of MiB from its start hide what a
             // thousand connections take.
             command.env("MIMALLOC_PURGE_DELAY", "0");
         }
-        let mut process = Process::start(&name, &mut command, &ground.folder)?;
+        let mut process = Process::start(name, &mut command, &ground.folder)?;
         process.until("listening", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())?;
         if let Some(admin) = admin {
             process.until("readiness", || admin::answers(admin, "/readyz"))?;
         }
-        Ok(Self { name, port, process: Some(process), admin })
+        Ok(Self { name: name.into(), port, process: Some(process), admin })
+    }
+
+    /// Waits until one of symgate's gauges has reached a value.
+    pub(super) fn until(&mut self, gauge: &str, value: u64) -> Result<()> {
+        let (Some(process), Some(admin)) = (&mut self.process, self.admin) else { return Ok(()) };
+        process.until(&format!("{gauge} {value}"), || admin::gauge(admin, gauge).is_ok_and(|now| now >= value))
     }
 
     /// The way straight to the first backend.

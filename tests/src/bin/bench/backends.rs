@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use anyhow::{Context, Result};
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use h2::{RecvStream, SendStream, server};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::{
@@ -72,19 +72,42 @@ async fn connection(socket: TcpStream, reply: Rc<Reply>) -> Result<()> {
 }
 
 async fn answer(request: Request<RecvStream>, mut respond: server::SendResponse<Bytes>, own: Rc<Reply>) -> Result<()> {
-    let at_once = request.uri().path() == TALK;
+    let talks = request.uri().path() == TALK;
     let mut body = request.into_body();
-    let ask = read_ask(&mut body).await?;
-    if !at_once {
+    let mut stream = if talks {
+        let mut stream = respond.send_response(own.head.clone(), false)?;
+        talk(&mut body, &mut stream).await?;
+        stream
+    } else {
+        let ask = read_ask(&mut body).await?;
         read_to_end(&mut body).await?;
-    }
-    let mut stream = respond.send_response(own.head.clone(), false)?;
+        let mut stream = respond.send_response(own.head.clone(), false)?;
+        reply(&mut stream, ask).await?;
+        stream
+    };
+    stream.send_trailers(own.trailers.clone())?;
+    Ok(())
+}
+
+async fn reply(stream: &mut SendStream<Bytes>, ask: Ask) -> Result<()> {
     let message = ask.reply();
     for _ in 0..ask.messages {
-        send(&mut stream, message.clone()).await?;
+        send(stream, message.clone()).await?;
     }
-    read_to_end(&mut body).await?;
-    stream.send_trailers(own.trailers.clone())?;
+    Ok(())
+}
+
+/// Answers each message as it comes, until there are no more.
+async fn talk(body: &mut RecvStream, stream: &mut SendStream<Bytes>) -> Result<()> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk?;
+        body.flow_control().release_capacity(chunk.len())?;
+        bytes.extend_from_slice(&chunk);
+        while let Some(ask) = Ask::take(&mut bytes) {
+            reply(stream, ask).await?;
+        }
+    }
     Ok(())
 }
 

@@ -75,6 +75,7 @@ pub(crate) struct Caller {
 pub(crate) struct Open {
     send: SendStream<Bytes>,
     body: RecvStream,
+    plan: Rc<Plan>,
 }
 
 impl Target {
@@ -164,11 +165,18 @@ impl Caller {
         send.send_data(ask.request(plan.request), false)?;
         let mut body = owned(response.await?, prepared)?;
         read(&mut body, ask).await.with_context(|| format!("call {}", ask.number))?;
-        Ok(Open { send, body })
+        Ok(Open { send, body, plan })
     }
 }
 
 impl Open {
+    /// Sends a message more and waits for its answer.
+    pub(crate) async fn talk(&mut self) -> Result<()> {
+        let (_, ask) = self.plan.next()?;
+        self.send.send_data(ask.request(self.plan.request), false)?;
+        read(&mut self.body, ask).await.with_context(|| format!("message {}", ask.number))
+    }
+
     /// Ends it properly.
     pub(crate) async fn close(mut self) -> Result<()> {
         self.send.send_data(Bytes::new(), true)?;

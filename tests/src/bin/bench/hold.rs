@@ -43,7 +43,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
 }
 
 /// Makes calls that stay open, or one that does not when there are to be none.
-async fn leave_open(caller: &mut Caller, streams: usize) -> Result<Vec<Open>> {
+pub(crate) async fn leave_open(caller: &mut Caller, streams: usize) -> Result<Vec<Open>> {
     if streams == 0 {
         caller.call().await?;
     }

@@ -5,6 +5,7 @@
 
 mod backends;
 mod caller;
+mod chat;
 mod closed;
 mod hold;
 mod message;
@@ -28,6 +29,8 @@ enum Command {
     Paced(paced::Options),
     /// Opens connections, or streams, and leaves them idle.
     Hold(hold::Options),
+    /// Opens streams that stay open, with a message each way now and then.
+    Chat(chat::Options),
 }
 
 /// So that a proxy that swallows a call ends the measurement, not the patience.
@@ -51,6 +54,7 @@ fn run(command: Command) -> Result<()> {
             Command::Closed(options) => bounded(closed::run(&options)).await,
             Command::Paced(options) => bounded(paced::run(&options)).await,
             Command::Hold(options) => bounded(hold::run(&options)).await,
+            Command::Chat(options) => bounded(chat::run(&options)).await,
         }
     });
     // A thread that still waits for a line must not keep the process.

@@ -38,6 +38,15 @@ impl Ask {
         Self { number: head.get_u64(), size: head.get_u32(), messages: head.get_u32() }
     }
 
+    /// The first of the requests in a buffer, taken out of it, once it is there whole.
+    pub(crate) fn take(bytes: &mut BytesMut) -> Option<Self> {
+        let mut size = bytes.get(1..PREFIX)?;
+        let end = PREFIX + size.get_u32() as usize;
+        let ask = Self::read(bytes.get(..end)?.first_chunk()?);
+        bytes.advance(end);
+        Some(ask)
+    }
+
     /// The request, as a message of this many bytes.
     pub(crate) fn request(self, size: u32) -> Bytes {
         let mut message = prefixed(size);

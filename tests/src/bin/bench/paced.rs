@@ -30,10 +30,15 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     call_all(&callers, 4, target.warm_up).await?;
     reached("warm").await?;
     let calls = rate * seconds;
-    let mut latencies = at_rate(&callers, *rate, calls).await?;
-    latencies.sort_unstable();
+    let latencies = at_rate(&callers, *rate, calls).await?;
     figure("calls", f64::from(calls))?;
     figure("made", target.warm_up as f64 + f64::from(calls))?;
+    say_latencies(latencies)
+}
+
+/// Says how they are spread, in microseconds.
+pub(crate) fn say_latencies(mut latencies: Vec<Duration>) -> Result<()> {
+    latencies.sort_unstable();
     for (name, share) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("most", 1.0)] {
         figure(name, quantile(&latencies, share).as_secs_f64() * 1e6)?;
     }

@@ -185,6 +185,11 @@ impl Book {
         (pages.calls.len(), pages.calls.iter().filter(|call| call.arrived.is_some()).count())
     }
 
+    /// Whether anything was wrong.
+    pub(crate) fn has_violations(&self) -> bool {
+        !self.pages.lock().violations.is_empty()
+    }
+
     /// How often each rule was broken, and the first texts.
     pub(crate) fn violations(&self) -> (BTreeMap<&'static str, u64>, Vec<String>) {
         let pages = self.pages.lock();

@@ -208,8 +208,11 @@ impl Plan {
             self.check(&reply, count)?;
             count += 1;
         }
-        let trailers = messages.trailers().await?.unwrap_or_default();
-        self.ended(&trailers, count)
+        let cut = messages.is_cut();
+        let end = self.ended(&messages.trailers().await?.unwrap_or_default(), count)?;
+        let clean = matches!(end, End::Status { code: 0, .. });
+        surprise(!(cut && clean), || "a reply that ends inside a message ended with status 0".into())?;
+        Ok(end)
     }
 
     /// One message of the reply: of this call, whole and in its place.

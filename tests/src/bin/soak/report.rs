@@ -37,12 +37,12 @@ pub(crate) fn print(book: &Book) {
     println!("\n{made} calls made, {arrived} of them reached an instance");
 }
 
-/// Prints what was wrong; whether anything was.
-pub(crate) fn violations(book: &Book, seed: u64) -> bool {
+/// Prints what was wrong, if anything was; whether nothing was.
+pub(crate) fn verdict(book: &Book, seed: u64) -> bool {
     let (violations, texts) = book.violations();
     if violations.is_empty() {
         println!("0 calls at a wrong owner, 0 delivered twice, 0 that hung; everything back to its level. Seed {seed}");
-        return false;
+        return true;
     }
     println!("\nfaults and what was noted, from the start:");
     book.history().iter().for_each(|line| println!("{line}"));
@@ -51,5 +51,5 @@ pub(crate) fn violations(book: &Book, seed: u64) -> bool {
     for (kind, count) in &violations {
         println!("{count:>9}  {kind}");
     }
-    true
+    false
 }

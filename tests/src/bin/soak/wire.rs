@@ -13,30 +13,36 @@ const PREFIX: usize = 5;
 pub(crate) struct Messages {
     stream: RecvStream,
     bytes: BytesMut,
+    cut: bool,
 }
 
 impl Messages {
     pub(crate) fn new(stream: RecvStream) -> Self {
-        Self { stream, bytes: BytesMut::new() }
+        Self { stream, bytes: BytesMut::new(), cut: false }
     }
 
-    /// The next message; `None` when there is none left.
+    /// The next message; `None` when there is no whole one left.
     ///
     /// # Errors
-    /// When the stream is reset, or ends inside a message.
+    /// When the stream is reset.
     pub(crate) async fn next<M: Message + Default>(&mut self) -> Result<Option<M>> {
         loop {
             if let Some(message) = self.whole()? {
                 return Ok(Some(M::decode(message)?));
             }
             let Some(chunk) = self.stream.data().await else {
-                ensure!(self.bytes.is_empty(), "a stream ended inside a message");
+                self.cut = !self.bytes.is_empty();
                 return Ok(None);
             };
             let chunk = chunk?;
             self.stream.flow_control().release_capacity(chunk.len())?;
             self.bytes.extend_from_slice(&chunk);
         }
+    }
+
+    /// Whether the stream ended inside a message.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// What came after the messages.

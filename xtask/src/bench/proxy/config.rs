@@ -8,11 +8,11 @@ use super::Kind;
 use crate::bench::ground::{Ground, symbols};
 
 /// What is asked of a proxy.
-pub(super) struct Listener<'a> {
-    pub(super) name: &'a str,
-    pub(super) port: u16,
-    pub(super) admin: Option<u16>,
-    pub(super) workers: u8,
+pub(in crate::bench) struct Listener<'a> {
+    pub(in crate::bench) name: &'a str,
+    pub(in crate::bench) port: u16,
+    pub(in crate::bench) admin: Option<u16>,
+    pub(in crate::bench) workers: u8,
 }
 
 /// Writes what a proxy reads, and says which file names the rest.

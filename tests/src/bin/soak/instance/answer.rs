@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, sync::atomic::Ordering::SeqCst, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, server::SendResponse};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -99,6 +99,7 @@ impl Replies<'_> {
                 return Ok(false);
             }
         }
+        ensure!(!requests.is_cut(), "the request ended inside a message");
         match self.asked.kind {
             Kind::Get | Kind::Push => self.reply(&first, &sum).await?,
             Kind::Watch => return self.watched(&first, sum).await,
