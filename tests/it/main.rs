@@ -27,6 +27,7 @@ mod passing;
 mod register;
 mod registry;
 mod reload;
+mod resources;
 mod retries;
 mod routing;
 mod tidy;

@@ -3,9 +3,14 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what the command prints")]
 
-use std::{fmt::Write, path::PathBuf, time::Instant};
+use std::{
+    fmt::Write,
+    path::PathBuf,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{
     figures::Figures,
@@ -65,6 +70,11 @@ const QUICK: Sizes = Sizes {
     calls: 2000,
     seconds: 2,
 };
+
+/// A gateway that uses fewer nanoseconds of a core than this between two looks is at rest.
+const IDLE: u64 = 5_000_000;
+const BETWEEN: Duration = Duration::from_millis(500);
+const LOOKS: u32 = 60;
 
 /// A measurement: its name, and what makes its rows.
 type Measurement = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
@@ -129,10 +139,10 @@ impl Scale {
             writeln!(registry, "\"prices/DEAD{}_USDT/{}\" = \"{}\"", n / 3, n % 3, address(n))?;
         }
         let (small, _) = self.start("small", &own_registrations(&self.ground), 0, Setting::Fresh)?;
-        let base = small.usage()?.unwrap_or_default().resident;
+        let base = settled(&small)?;
         drop(small);
         let (proxy, ready) = self.start("table", &registry, 0, Setting::Fresh)?;
-        let resident = proxy.usage()?.unwrap_or_default().resident;
+        let resident = settled(&proxy)?;
         let each = (resident as f64 - base as f64) / f64::from(table * 3);
         let loaded =
             Figures::default().with("ready", ready).with("kib_each", each).with("resident_kib", resident as f64);
@@ -213,6 +223,20 @@ impl Scale {
         let figures = load.figures()?;
         Ok(figures.with_cpu(warm, proxy.usage()?))
     }
+}
+
+/// KiB resident once the gateway has nothing left to do: it is ready before its workers have seen all of a large table.
+fn settled(proxy: &Proxy) -> Result<u64> {
+    let mut before = proxy.usage()?.unwrap_or_default();
+    for _ in 0..LOOKS {
+        sleep(BETWEEN);
+        let now = proxy.usage()?.unwrap_or_default();
+        if now.cpu - before.cpu < IDLE {
+            return Ok(now.resident);
+        }
+        before = now;
+    }
+    bail!("the gateway did not come to rest within {:?}", BETWEEN * LOOKS)
 }
 
 fn words(line: &str) -> Vec<String> {

@@ -20,6 +20,8 @@ const THREADS_MORE: u64 = 2;
 const TASKS_MORE: u64 = 4;
 /// Tasks of a connection to an instance.
 const TASKS_EACH: u64 = 1;
+/// One of so many connections to instances may be a second one, from a time when the first was crowded.
+const SECOND: u64 = 8;
 
 /// What a gateway has.
 #[derive(Clone, Debug)]
@@ -50,8 +52,8 @@ impl Level {
         }
     }
 
-    /// The level of a gateway with no calls; `connections` is what it needs to instances: each may have a second one
-    /// from a time when the first was crowded. With what is wrong, when it does not come down to `before` in time.
+    /// The level of a gateway with no calls, which needs so many connections to instances; with what is wrong, when it
+    /// does not come down to `before` in time.
     pub(crate) async fn settled(gateway: &Gateway, connections: u64, before: Option<&Self>) -> (Self, Vec<String>) {
         let clock = Clock::start(PATIENCE);
         loop {
@@ -80,7 +82,7 @@ impl Level {
         hold(calls == 0, format!("{calls} calls in flight"));
         hold(clients == 0, format!("{clients} client connections"));
         hold(queued == 0, format!("{queued} bytes queued"));
-        let most = connections * 2;
+        let most = connections + connections / SECOND;
         hold(
             (connections..=most).contains(&instances),
             format!("{instances} connections to instances, not {connections}"),

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use symgate_tests::eventually::{Clock, pause};
 use tokio::time::sleep;
 
 use super::{Fault, Kind};
@@ -14,6 +15,8 @@ use crate::{
 
 /// The shortest lease that etcd grants on its short election timeout, in seconds.
 const LEASE: i64 = 1;
+/// What the longest call and a registry that was down may take before nothing connects to what left.
+const FORGOTTEN: Duration = Duration::from_secs(45);
 
 /// Lets a fault befall the instance that it was drawn for.
 pub(super) async fn befall(fault: &Fault, fleet: &Fleet) -> Result<()> {
@@ -149,6 +152,20 @@ pub(super) async fn newcomer(fleet: &Fleet, number: usize, length: Duration) -> 
     // Callers ask for a while what nobody owns any more; the process goes on meanwhile, so that it would be noticed.
     sleep(length).await;
     fleet.delist(&symbol);
+    forgotten(&slot, fleet).await;
     slot.kill().await;
     Ok(())
+}
+
+/// Gateways close their connections to what is registered no more, once the calls there have ended.
+async fn forgotten(slot: &Slot, fleet: &Fleet) {
+    let clock = Clock::start(FORGOTTEN);
+    while let Some(process) = slot.process.as_ref().filter(|process| process.busy() != (0, 0)) {
+        if !clock.runs() {
+            let (connections, calls) = process.busy();
+            let text = format!("{}: {connections} connections and {calls} calls {FORGOTTEN:?} later", slot.name());
+            return fleet.book.violation("not forgotten", &text);
+        }
+        pause().await;
+    }
 }
