@@ -18,6 +18,10 @@ use super::{
 
 /// Instances of each symbol.
 const EACH: usize = 2;
+/// The most connections of a worker to one instance.
+const CONNECTIONS: usize = 8;
+/// Of so many instances one may have a second connection that it needs no more.
+const SECOND: usize = 8;
 
 /// All instances.
 pub(crate) struct Fleet {
@@ -53,7 +57,7 @@ impl Fleet {
 
     /// A new instance, registered.
     pub(crate) async fn slot(&self, number: usize, symbol: &str) -> Result<Slot> {
-        let process = Instance::start(0, &self.book).await.context("an instance cannot listen")?;
+        let process = Instance::start(0, streams(number), &self.book).await.context("an instance cannot listen")?;
         let (home, port) = (symbol.to_owned(), process.port());
         let mut slot = Slot { number, symbol: home.clone(), home, port, process: Some(process), keys: Vec::new() };
         self.register(&mut slot, None).await;
@@ -111,7 +115,7 @@ impl Fleet {
 
     /// Starts a slot's process on its port; when somebody took that, on another.
     pub(crate) async fn revive(&self, slot: &mut Slot) -> Result<()> {
-        let there = Instance::start(slot.port, &self.book).await;
+        let there = Instance::start(slot.port, streams(slot.number), &self.book).await;
         if let Ok(process) = there {
             slot.process = Some(process);
             return Ok(());
@@ -122,7 +126,8 @@ impl Fleet {
 
     /// Starts a slot's process on another port and announces that instead.
     pub(crate) async fn revive_elsewhere(&self, slot: &mut Slot) -> Result<()> {
-        let process = Instance::start(0, &self.book).await.context("an instance cannot listen")?;
+        let process = Instance::start(0, streams(slot.number), &self.book).await;
+        let process = process.context("an instance cannot listen")?;
         let old = std::mem::replace(&mut slot.port, process.port());
         slot.process = Some(process);
         self.register(slot, None).await;
@@ -155,6 +160,13 @@ impl Fleet {
         Ok(())
     }
 
+    /// Connections that each worker needs, and the most that it may have: some instances take few streams on each.
+    pub(crate) fn connections(&self) -> (u64, u64) {
+        let few = (0..self.slots.len()).filter(|number| has_few_streams(*number)).count();
+        let least = self.slots.len();
+        (least as u64, (least + few * (CONNECTIONS - 1) + least / SECOND) as u64)
+    }
+
     /// Connections that the instances have, and calls.
     pub(crate) async fn busy(&self) -> (i64, i64) {
         let mut sum = (0, 0);
@@ -164,6 +176,16 @@ impl Fleet {
         }
         sum
     }
+}
+
+/// Streams that the instance of a number takes on a connection: some take so few that calls have to wait, and that more
+/// than one connection is of use.
+fn streams(number: usize) -> u32 {
+    if has_few_streams(number) { 4 } else { 1000 }
+}
+
+fn has_few_streams(number: usize) -> bool {
+    number % 4 == 3
 }
 
 impl Slot {

@@ -55,6 +55,7 @@ pub(crate) enum Order {
 /// What the tasks of an instance share.
 struct Shared {
     port: u16,
+    streams: u32,
     book: Arc<Book>,
     mood: watch::Sender<Mood>,
     frozen: Mutex<Option<Instant>>,
@@ -70,14 +71,15 @@ struct Shared {
 struct Counted(Arc<Shared>, fn(&Shared) -> &AtomicI64);
 
 impl Instance {
-    /// Starts one on a port, or on one that the system picks.
+    /// Starts one on a port, or on one that the system picks, which takes so many streams on a connection.
     ///
     /// # Errors
     /// When the port is taken.
-    pub(crate) async fn start(port: u16, book: &Arc<Book>) -> io::Result<Self> {
+    pub(crate) async fn start(port: u16, streams: u32, book: &Arc<Book>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let shared = Arc::new(Shared {
             port: listener.local_addr()?.port(),
+            streams,
             book: book.clone(),
             mood: watch::Sender::new(Mood::Serves),
             frozen: Mutex::new(None),
@@ -171,7 +173,10 @@ async fn connection(socket: TcpStream, shared: Arc<Shared>) -> Result<()> {
     socket.set_nodelay(true)?;
     mood.wait_for(|mood| *mood != Mood::Frozen).await?;
     let mut builder = server::Builder::new();
-    builder.max_concurrent_streams(1000).initial_window_size(256 << 10).initial_connection_window_size(1 << 20);
+    builder
+        .max_concurrent_streams(shared.streams)
+        .initial_window_size(256 << 10)
+        .initial_connection_window_size(1 << 20);
     builder.max_pending_accept_reset_streams(10_000).max_concurrent_reset_streams(1000);
     let mut connection = builder.handshake::<_, bytes::Bytes>(socket).await?;
     // They end with the connection.

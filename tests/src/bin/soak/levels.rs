@@ -20,8 +20,6 @@ const THREADS_MORE: u64 = 2;
 const TASKS_MORE: u64 = 4;
 /// Tasks of a connection to an instance.
 const TASKS_EACH: u64 = 1;
-/// One of so many connections to instances may be a second one, from a time when the first was crowded.
-const SECOND: u64 = 8;
 
 /// What a gateway has.
 #[derive(Clone, Debug)]
@@ -52,9 +50,13 @@ impl Level {
         }
     }
 
-    /// The level of a gateway with no calls, which needs so many connections to instances; with what is wrong, when it
+    /// The level of a gateway with no calls, which needs and may have so many connections to instances; with what is wrong, when it
     /// does not come down to `before` in time.
-    pub(crate) async fn settled(gateway: &Gateway, connections: u64, before: Option<&Self>) -> (Self, Vec<String>) {
+    pub(crate) async fn settled(
+        gateway: &Gateway,
+        connections: (u64, u64),
+        before: Option<&Self>,
+    ) -> (Self, Vec<String>) {
         let clock = Clock::start(PATIENCE);
         loop {
             let level = Self::read(gateway).await;
@@ -71,7 +73,7 @@ impl Level {
         self.instances
     }
 
-    fn excess(&self, connections: u64, before: Option<&Self>) -> Vec<String> {
+    fn excess(&self, connections: (u64, u64), before: Option<&Self>) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut hold = |right: bool, text: String| {
             if !right {
@@ -82,11 +84,9 @@ impl Level {
         hold(calls == 0, format!("{calls} calls in flight"));
         hold(clients == 0, format!("{clients} client connections"));
         hold(queued == 0, format!("{queued} bytes queued"));
-        let most = connections + connections / SECOND;
-        hold(
-            (connections..=most).contains(&instances),
-            format!("{instances} connections to instances, not {connections}"),
-        );
+        let (least, most) = connections;
+        let range = (least..=most).contains(&instances);
+        hold(range, format!("{instances} connections to instances, not {least} to {most}"));
         if let Some(before) = before {
             let more = instances.saturating_sub(before.instances);
             let most = before.rss + before.rss / RSS_PART + RSS_MORE;

@@ -69,7 +69,8 @@ fn is_ok(end: &End) -> bool {
 /// The level of each gateway; what it does not come down to is a violation. Gateways and instances must agree.
 pub(crate) async fn levels(ground: &Ground, gateways: &[Gateway], before: Option<&[Level]>) -> Vec<Level> {
     let book = &ground.fleet.book;
-    let connections = ground.fleet.slots.len() as u64 * u64::from(WORKERS);
+    let (least, most) = ground.fleet.connections();
+    let connections = (least * u64::from(WORKERS), most * u64::from(WORKERS));
     let mut levels = Vec::with_capacity(GATEWAYS);
     for (at, gateway) in gateways.iter().enumerate() {
         let before = before.and_then(|before| before.get(at));
