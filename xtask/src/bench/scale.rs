@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Resource, getrlimit};
 
 use super::{
     figures::Figures,
@@ -76,6 +77,9 @@ const IDLE: u64 = 5_000_000;
 const BETWEEN: Duration = Duration::from_millis(500);
 const LOOKS: u32 = 60;
 
+/// Open files of a process beside its connections to instances, or its listeners.
+const MORE_FILES: u64 = 1000;
+
 /// A measurement: its name, and what makes its rows.
 type Measurement = (&'static str, fn(&Scale) -> Result<Vec<Row>>);
 
@@ -99,8 +103,9 @@ struct Scale {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let ground = Ground::prepare(options.gateway.as_deref())?;
-    let scale = Scale { ground, sizes: if options.quick { &QUICK } else { &FULL } };
+    let sizes = if options.quick { &QUICK } else { &FULL };
+    allows_files(u64::from(sizes.connected) * 2 + MORE_FILES)?;
+    let scale = Scale { ground: Ground::prepare(options.gateway.as_deref())?, sizes };
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| name.contains(only.as_str()));
     let mut rows = Vec::new();
     for (name, measure) in ALL.into_iter().filter(|(name, _)| wanted(name)) {
@@ -109,6 +114,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     ensure!(!rows.is_empty(), "--only names none of {:?}", ALL.map(|(name, _)| name));
     print(&rows);
+    Ok(())
+}
+
+/// Fails with what to do where the gateway could not open enough connections.
+fn allows_files(needed: u64) -> Result<()> {
+    let most = getrlimit(Resource::Nofile).maximum;
+    let enough = most.is_none_or(|most| most >= needed);
+    ensure!(enough, "a process may open {most:?} files here, and {needed} are needed: raise `ulimit -H -n`");
     Ok(())
 }
 
