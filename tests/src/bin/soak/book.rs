@@ -16,6 +16,9 @@ use super::{
 /// Violations of one kind that are told in full.
 const TOLD: u64 = 10;
 
+/// Longer than an instance ever reads nothing.
+const UNFROZEN: Duration = Duration::from_secs(5);
+
 /// What everything in the run writes to.
 pub(crate) struct Book {
     start: Instant,
@@ -51,7 +54,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) frozen: Option<Instant>,
 }
 
-/// Statuses that the gateway may end calls with in a run like this, each with its reasons.
+/// Statuses that the gateway may end calls with under these faults, each with its reasons. A new reason is put here with
+/// the fault that calls for it.
 const EXPECTED: &[(u8, &[&str])] = &[
     (1, &["upstream-reset"]),
     (4, &["deadline"]),
@@ -201,9 +205,6 @@ impl Book {
         self.pages.lock().history.clone()
     }
 }
-
-/// The longest time for which an instance reads nothing.
-pub(crate) const UNFROZEN: Duration = Duration::from_secs(5);
 
 fn label(reason: &str, own: bool) -> String {
     if own { "(the instance's own)".into() } else { reason.into() }

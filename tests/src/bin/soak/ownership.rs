@@ -5,6 +5,9 @@
 //! of a lease that ran out is seen to be gone. A gateway must know of it [`GRACE`] later; if the registry was down then
 //! or had just come back, when it has been up for [`RELIST`] without a break. A call that reaches the address after that
 //! moment is at a wrong owner. A call at an address that never owned its symbol is at a wrong owner at any time.
+//!
+//! A call reaches the address when the instance reads it. One that an instance reads after it stood still was sent at some
+//! time since its caller began it, so that this is the time that counts.
 
 use std::{
     collections::HashMap,
