@@ -29,6 +29,9 @@ pub(crate) struct Fleet {
     pub(crate) registrar: Registrar,
     /// Who has the lock of one may do with it what it likes.
     pub(crate) slots: Vec<Mutex<Slot>>,
+    /// The symbols that are there from the beginning.
+    homes: Vec<String>,
+    /// Those that callers ask for.
     symbols: RwLock<Vec<String>>,
 }
 
@@ -46,10 +49,12 @@ pub(crate) struct Slot {
 impl Fleet {
     /// Starts and registers two instances of each symbol.
     pub(crate) async fn start(book: Arc<Book>, registrar: Registrar, symbols: usize) -> Result<Self> {
-        let names: Vec<_> = (0..symbols).map(|number| format!("COIN{number}_USDT")).collect();
-        let mut fleet = Self { book, registrar, slots: Vec::new(), symbols: RwLock::new(names.clone()) };
-        for (number, symbol) in names.iter().cycle().take(symbols * EACH).enumerate() {
-            let slot = fleet.slot(number, symbol).await?;
+        let homes: Vec<_> = (0..symbols).map(|number| format!("COIN{number}_USDT")).collect();
+        let symbols = RwLock::new(homes.clone());
+        let mut fleet = Self { book, registrar, slots: Vec::new(), homes, symbols };
+        for number in 0..fleet.homes.len() * EACH {
+            let home = fleet.homes.iter().cycle().nth(number).cloned().unwrap_or_default();
+            let slot = fleet.slot(number, &home).await?;
             fleet.slots.push(Mutex::new(slot));
         }
         Ok(fleet)
@@ -67,6 +72,12 @@ impl Fleet {
     /// The symbols that callers ask for.
     pub(crate) fn symbols(&self) -> Vec<String> {
         self.symbols.read().clone()
+    }
+
+    /// The symbol that a slot may be moved to: another one, or the one that it left, so that none is left for long.
+    pub(crate) fn destination(&self, slot: &Slot, drawn: usize) -> String {
+        let drawn = self.homes.iter().cycle().nth(drawn).filter(|_| slot.symbol == slot.home);
+        drawn.unwrap_or(&slot.home).clone()
     }
 
     /// Callers ask for one symbol more.

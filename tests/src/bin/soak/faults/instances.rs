@@ -83,8 +83,7 @@ async fn misbehave(kind: Kind, slot: &Slot, tell: impl Fn(&'static str, &str), l
 /// What changes the registry.
 async fn registered(fault: &Fault, slot: &mut Slot, tell: impl Fn(&'static str, &str), fleet: &Fleet) -> Result<()> {
     let length = fault.length;
-    let symbols = fleet.symbols();
-    let Some(symbol) = symbols.get(fault.symbol % symbols.len().max(1)) else { return Ok(()) };
+    let symbol = &fleet.destination(slot, fault.symbol);
     match fault.kind {
         Kind::Move => {
             tell("move", &format!("owns {symbol} from now on; its old key stays for {length:.1?}"));
