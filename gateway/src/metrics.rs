@@ -1,14 +1,21 @@
 //! Counters for Prometheus. What is counted per call is looked up once and kept, never by label on the way of a call.
 
+mod labels;
+
 use std::sync::{
     Arc,
     atomic::{AtomicI64, AtomicU64},
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
+};
+
+use self::labels::{
+    CallLabels, CertificateLabels, CertificateOf, EventLabels, FailureLabels, LoadLabels, PeerLabels, PluginLabels,
+    RouteLabels, ServiceLabels, ThreadLabels,
 };
 
 /// All metrics of the process.
@@ -95,73 +102,6 @@ pub enum RegistryEvent {
     Rejected,
     /// The connection or the watch was lost.
     Lost,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabels {
-    route: String,
-    service: String,
-    status: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    route: String,
-    service: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PluginLabels {
-    plugin: String,
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
-    plugin: String,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PeerLabels {
-    peer: &'static str,
-    why: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LoadLabels {
-    plugin: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CertificateLabels {
-    of: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CertificateOf {
-    of: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EventLabels {
-    registry: String,
-    service: String,
-    event: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ServiceLabels {
-    registry: String,
-    service: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ThreadLabels {
-    thread: String,
 }
 
 /// The names of the gRPC status codes, by number.

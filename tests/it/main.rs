@@ -23,6 +23,7 @@ mod formats;
 mod lifecycle;
 mod misbehaving;
 mod outage;
+mod ownership;
 mod passing;
 mod register;
 mod registry;

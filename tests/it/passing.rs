@@ -115,7 +115,7 @@ async fn a_response_of_trailers_only_stays_one() {
 #[tokio::test]
 async fn health_and_reflection_of_instances_pass_as_any_other_service() {
     const BOTH_WAYS: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-    let instance = RawInstance::start(|(mut request, mut respond)| {
+    let instance = RawInstance::start_with(&h2::server::Builder::new(), |(mut request, mut respond)| {
         async move {
             let path = request.uri().path().to_owned();
             let head = Response::builder().header("content-type", "application/grpc").header("path", path);
@@ -135,8 +135,8 @@ async fn health_and_reflection_of_instances_pass_as_any_other_service() {
     let extract: toml::Value = format!("it = {by_symbol}").parse::<toml::Table>().unwrap()["it"].clone();
     let gateway = Gateway::builder()
         .file(&registry)
-        .route(Route::to("klineRpc").on("/grpc.health.v1.Health/").with("extract", extract))
-        .route(Route::to("plainRpc").on("/grpc.reflection.v1.ServerReflection/").unsplit());
+        .route(Route::to("klineRpc").on("/grpc.health.v1.Health/").with("extract", extract).with("health", false))
+        .route(Route::to("plainRpc").on("/grpc.reflection.v1.ServerReflection/").with("health", false).unsplit());
     let gateway = gateway.start().await;
     gateway.ready().await;
     let client = RawClient::connect(gateway.address()).await;

@@ -37,7 +37,7 @@ struct Pair {
 
 /// A route on which one of two instances is the first choice for a symbol.
 fn sticky() -> Route {
-    Route::to("klineRpc").with("select", "rendezvous-hash").with("extract", "by-symbol")
+    Route::to("klineRpc").with("select", "rendezvous-hash").with("health", false)
 }
 
 impl Pair {

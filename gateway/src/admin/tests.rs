@@ -115,7 +115,7 @@ async fn the_table_shows_owners() {
     let btc = json!([{
         "address": "10.0.0.1:9000", "weight": 2, "labels": { "zone": "a" },
         "connections": 0, "in_flight": 1, "latency_us": 250,
-        "ejected_until_unix_ms": 5_000, "serving": false,
+        "draining": false, "ejected_until_unix_ms": 5_000, "serving": false,
     }]);
     let found = admin.json("/table?service=klineRpc&symbol=BTC%2FUSDT").await;
     let expected = json!({ "services": [{

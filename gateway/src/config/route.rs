@@ -9,7 +9,7 @@ use crate::routing::{Condition, PathMatch};
 /// Where calls go and who decides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
-    /// Its place in [`Config::routes`].
+    /// Its place in [`Config::routes`](super::Config::routes).
     pub index: usize,
     /// The text of `match`: the route's name in logs and metrics.
     pub name: String,

@@ -116,8 +116,8 @@ impl Upstreams {
     }
 
     /// A connection to the instance for one call.
-    pub(super) fn find(&self, worker: &Rc<Worker>, live: &Arc<Live>) -> Found {
-        let peer = self.peer(worker, live, false);
+    pub(super) fn find(&self, worker: &Rc<Worker>, live: &Arc<Live>, service: usize) -> Found {
+        let peer = self.known(live).unwrap_or_else(|| self.add(live, service, false));
         peer.called();
         match peer.link() {
             Some(link) => {
@@ -147,15 +147,12 @@ impl Upstreams {
             let same =
                 before.get(at).filter(|before| before.name == service.name && before.registry == service.registry);
             let none = Service::default();
-            let names = self.asked.borrow().services.get(at).cloned();
             service.table.changed_since(
                 &same.unwrap_or(&none).table,
                 |gone| self.close_unregistered(worker, &gone.live),
                 |here| {
                     if here.live.registered() {
-                        let peer = self.peer(worker, &here.live, true);
-                        names.iter().for_each(|names| peer.want_health(names));
-                        peer.look_for_announcement(worker);
+                        self.keep_warm(worker, &here.live, at);
                     }
                 },
             );
@@ -168,24 +165,34 @@ impl Upstreams {
         peers.all.values().for_each(|peer| peer.close(worker));
     }
 
-    fn peer(&self, worker: &Rc<Worker>, live: &Arc<Live>, ahead: bool) -> Rc<Peer> {
-        let mut peers = self.peers.borrow_mut();
-        let warm = ahead && peers.warm < self.settings.warm_connections;
-        if let Some(peer) = peers.all.get(&key(live)).cloned() {
-            if warm && !peer.is_warm() {
-                peers.warm += 1;
-                drop(peers);
-                peer.keep_warm(worker);
+    fn known(&self, live: &Live) -> Option<Rc<Peer>> {
+        self.peers.borrow().all.get(&key(live)).cloned()
+    }
+
+    /// Keeps the instance connected while there is room for that. One for which there is none costs nothing until a call
+    /// needs it: a table may have hundreds of thousands of them.
+    fn keep_warm(&self, worker: &Rc<Worker>, live: &Arc<Live>, service: usize) {
+        let room = self.peers.borrow().warm < self.settings.warm_connections;
+        match self.known(live) {
+            Some(peer) => {
+                if room && !peer.is_warm() {
+                    self.peers.borrow_mut().warm += 1;
+                    peer.keep_warm(worker);
+                }
+                self.asked.borrow().services.get(service).into_iter().for_each(|names| peer.want_health(names));
+                peer.look_for_announcement(worker);
             }
-            return peer;
+            None if room => self.add(live, service, true).open_ahead(worker),
+            None => {}
         }
-        peers.warm += usize::from(warm);
+    }
+
+    fn add(&self, live: &Arc<Live>, service: usize, warm: bool) -> Rc<Peer> {
         let peer = Peer::new(live.clone(), self.settings.clone(), warm);
+        self.asked.borrow().services.get(service).into_iter().for_each(|names| peer.want_health(names));
+        let mut peers = self.peers.borrow_mut();
+        peers.warm += usize::from(warm);
         peers.all.insert(key(live), peer.clone());
-        drop(peers);
-        if warm {
-            peer.open_ahead(worker);
-        }
         peer
     }
 

@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     acceptor::Accepted,
-    attempt::{Attempt, Decision},
+    attempt::{Attempt, Decision, Place},
     call::Call,
     client,
     counters::RouteCounters,
@@ -229,8 +229,8 @@ impl Worker {
     }
 
     /// A connection to an instance for one call.
-    pub(super) fn connection(self: &Rc<Self>, live: &Arc<Live>) -> Found {
-        self.upstreams.find(self, live)
+    pub(super) fn connection(self: &Rc<Self>, place: &Place) -> Found {
+        self.upstreams.find(self, &place.instance.live, place.route.service)
     }
 
     /// A client opened a stream with a call.

@@ -30,7 +30,7 @@ impl Call {
                 Ok(Decision::Nobody(nobody)) => return self.hold(worker, key, nobody),
                 Err(reject) => return Some(self.reject(&reject)),
             };
-            let (place, why) = match worker.connection(&place.instance.live) {
+            let (place, why) = match worker.connection(&place) {
                 Found::Link(link) => match self.send(key, &link, place) {
                     Ok(()) => return None,
                     Err(place) => (place, NO_ROOM.to_owned()),

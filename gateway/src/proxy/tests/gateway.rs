@@ -82,7 +82,7 @@ impl Setup {
         let upstream = Upstream {
             connect_timeout: Duration::from_secs(5),
             warm_connections: 100,
-            max_queued: 100,
+            max_queued: 10_000,
             queue_timeout: Duration::from_secs(60),
             ..Upstream::default()
         };

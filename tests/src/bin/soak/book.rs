@@ -60,7 +60,7 @@ const EXPECTED: &[(u8, &[&str])] = &[
     (1, &["upstream-reset"]),
     (4, &["deadline"]),
     (5, &["unknown-symbol"]),
-    (8, &["upstream-reset"]),
+    (8, &["upstream-reset", "no-room"]),
     (13, &["upstream-reset"]),
     (14, &["unreachable", "instance-lost", "no-instance", "upstream-reset"]),
 ];

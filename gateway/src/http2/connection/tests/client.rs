@@ -213,12 +213,12 @@ fn stream_numbers_run_out() {
 #[test]
 fn a_stream_of_which_no_byte_was_taken_was_never_sent() {
     let mut rig = Rig::client();
-    let first = rig.open(false);
-    rig.said();
+    let open = |rig: &mut Rig, token, end| rig.connection.open(token, fields(POST).iter(), end).expect("room");
+    let first = open(&mut rig, 10, false);
     rig.connection.send_data(first, &[7; 100], false);
-    rig.open(true);
+    open(&mut rig, 30, true);
     let waits = rig.connection.output().len();
-    rig.open(true);
+    open(&mut rig, 50, true);
     let unsent = |connection: &mut Connection| {
         let mut all: Vec<_> = connection.forsake_streams().iter().map(|it| (it.token, it.unsent)).collect();
         all.sort_unstable();
@@ -229,7 +229,7 @@ fn a_stream_of_which_no_byte_was_taken_was_never_sent() {
     assert_eq!(unsent(&mut rig.connection), [(10, false), (30, false), (50, true)]);
 
     let mut rig = Rig::client();
-    rig.open(true);
+    open(&mut rig, 10, true);
     rig.connection.output_taken(1);
     assert_eq!(unsent(&mut rig.connection), [(10, false)], "a part of it was");
 }
