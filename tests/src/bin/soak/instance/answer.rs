@@ -19,6 +19,9 @@ use crate::{
 /// What a stream is reset with. REFUSED_STREAM is not among them: it says that the call was not looked at.
 const RESETS: [Reason; 4] = [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::ENHANCE_YOUR_CALM, Reason::NO_ERROR];
 
+/// The gRPC status for what there is not.
+const UNIMPLEMENTED: u8 = 12;
+
 /// What the metadata of a call says.
 struct Asked {
     id: u64,
@@ -29,6 +32,11 @@ struct Asked {
 
 /// Takes a call and answers it, unless it is to break. What goes wrong is the caller's to notice.
 pub(super) async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, shared: Arc<Shared>) {
+    if request.uri().path() == symgate_tests::raw::HEALTH {
+        // It has no health service, as most.
+        drop(respond.send_response(head(shared.port, UNIMPLEMENTED), true));
+        return;
+    }
     let asked = match Asked::read(&request) {
         Ok(asked) => asked,
         Err(error) => return shared.book.violation("strange call", &format!("{} got one: {error:#}", shared.port)),
