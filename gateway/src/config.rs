@@ -135,6 +135,19 @@ pub struct Registry {
     pub prefix: String,
     /// Where the entries are.
     pub source: Source,
+    /// Where the table is kept for a start at which an etcd cannot be heard; `None`: nowhere.
+    pub keep: Option<Keep>,
+}
+
+/// A table that is kept on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    /// Where.
+    pub file: PathBuf,
+    /// How long ago it may have been right for the last time.
+    #[serde(deserialize_with = "units::timeout")]
+    pub max_age: Duration,
 }
 
 /// Where a registry's entries are.

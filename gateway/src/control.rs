@@ -9,6 +9,7 @@ pub mod plugin_files;
 pub mod source;
 
 mod index;
+mod kept;
 mod lives;
 mod rereads;
 mod sources;
@@ -88,7 +89,8 @@ impl Control {
         mut shutdown: Shutdown,
     ) {
         let (sender, mut updates) = mpsc::channel(UPDATES);
-        let mut rereads = Rereads::new(sources::spawn(config, &sender));
+        let mut rereads =
+            Rereads::new(sources::spawn(config, |registry| kept::before(config, registry, &sender, &self.metrics)));
         let mut due: Option<Instant> = None;
         let mut not_before = Instant::now();
         loop {

@@ -102,6 +102,12 @@ pub enum RegistryEvent {
     Rejected,
     /// The connection or the watch was lost.
     Lost,
+    /// The list that was kept on disk was taken.
+    Kept,
+    /// The list that was kept on disk was refused.
+    KeptRefused,
+    /// The list could not be kept on disk.
+    KeepFailed,
 }
 
 /// The names of the gRPC status codes, by number.
@@ -295,6 +301,9 @@ impl Metrics {
             RegistryEvent::List => "list",
             RegistryEvent::Rejected => "rejected",
             RegistryEvent::Lost => "lost",
+            RegistryEvent::Kept => "kept",
+            RegistryEvent::KeptRefused => "kept_refused",
+            RegistryEvent::KeepFailed => "keep_failed",
         };
         let labels = EventLabels { registry: registry.into(), service: service.into(), event };
         self.registry_events.get_or_create(&labels).inc_by(count);

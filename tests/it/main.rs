@@ -20,6 +20,7 @@ mod decisions;
 mod drain;
 mod endings;
 mod formats;
+mod kept_table;
 mod lifecycle;
 mod misbehaving;
 mod outage;

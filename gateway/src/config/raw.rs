@@ -9,7 +9,7 @@ use serde::{
 };
 use toml::{Spanned, Table};
 
-use super::{Admin, Builtin, Format, Limits, Listen, Log, NoSymbol, OnFailure, Upstream, defaults, units};
+use super::{Admin, Builtin, Format, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Upstream, defaults, units};
 use crate::routing::KeyTemplate;
 
 /// The whole file.
@@ -54,6 +54,7 @@ pub(super) struct Registry {
     pub(super) prefix: String,
     pub(super) file: Option<PathBuf>,
     pub(super) etcd: Option<Spanned<Etcd>>,
+    pub(super) keep: Option<Spanned<Keep>>,
 }
 
 /// `etcd = { ... }`

@@ -42,7 +42,7 @@ const MINIMAL: &str = "[[route]]\nmatch = '/'\nservice = 'klineRpc'\n";
 fn a_route_is_enough() {
     let config = read(MINIMAL);
     let file = Source::File("/etc/symgate/instances.toml".into());
-    assert_eq!(config.registries, [Registry { name: "main".into(), prefix: String::new(), source: file }]);
+    assert_eq!(config.registries, [Registry { name: "main".into(), prefix: String::new(), source: file, keep: None }]);
     assert_eq!(
         config.services,
         [Service { name: "klineRpc".into(), registry: 0, key: None, exclusive: true, end_streams: false, tls: None }]
@@ -209,7 +209,7 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn the_example_shows_every_key() {
-    let sections: [(&str, &str); 15] = [
+    let sections: [(&str, &str); 16] = [
         ("", ""),
         ("[listen]", "[listen]"),
         ("[listen]", "[listen]\n[listen.tls]"),
@@ -219,6 +219,7 @@ fn the_example_shows_every_key() {
         ("[code_cache]", "[code_cache]"),
         ("[[registry]]", "[[registry]]"),
         ("[[registry]]", "[[registry]]\nname = 'x'\n[registry.etcd]"),
+        ("[[registry]]", "[[registry]]\nname = 'x'\n[registry.keep]"),
         ("[[service]]", "[[service]]"),
         ("[[service]]", "[[service]]\nname = 'x'\n[service.tls]"),
         ("[[plugin]]", "[[plugin]]"),

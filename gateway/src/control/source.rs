@@ -1,5 +1,7 @@
 //! What every kind of registry says, in one language: the whole list, then changes in the registry's order.
 
+use std::time::SystemTime;
+
 /// One registry entry as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -47,6 +49,16 @@ pub enum Change {
     Alive {
         /// The revision of a progress notification that the registry timed itself.
         revision: Option<u64>,
+    },
+    /// The whole list as an earlier process kept it on disk, because the registry was not heard since the start. It is
+    /// stale until the next [`Change::Listed`].
+    Kept {
+        /// When it was last known to be right.
+        since: SystemTime,
+        /// The revision of the list.
+        revision: u64,
+        /// All entries under the service's prefix.
+        entries: Vec<Entry>,
     },
     /// The registry cannot be heard; the table stands and is stale until the next [`Change::Listed`].
     Lost {

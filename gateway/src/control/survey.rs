@@ -26,8 +26,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What the registries hold for each service, in the order of the configuration, or why that cannot be told.
 pub async fn survey(config: &Config) -> Vec<Result<Service, String>> {
     let (sender, mut updates) = mpsc::channel(UPDATES);
-    sources::spawn(config, &sender);
-    drop(sender);
+    sources::spawn(config, move |_registry| sender.clone());
     let (mut lives, metrics) = (Lives::new(config.listen.address), Metrics::new());
     let mut heard: Vec<_> = Tracked::all(config).map(|tracked| (tracked, Some(silence()))).collect();
     let until = Instant::now() + patience(config);

@@ -90,6 +90,14 @@ impl Tracked {
                 }
             }
             Change::Alive { revision } => self.state.revision = revision.unwrap_or(self.state.revision),
+            Change::Kept { since, revision, entries } => {
+                count(RegistryEvent::Kept, 1);
+                let (service, listed) = (&*self.name, entries.len());
+                let remarks = self.index.list(entries, lives);
+                self.state = TableState { loaded: true, revision, stale_since: Some(since) };
+                warn!(service, revision, entries = listed, "registry not heard; the table kept on disk serves");
+                self.log(remarks, metrics);
+            }
             Change::Lost { reason } => {
                 count(RegistryEvent::Lost, 1);
                 warn!(service = &*self.name, reason, "registry lost; the last table keeps serving");

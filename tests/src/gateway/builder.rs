@@ -21,6 +21,7 @@ pub struct Plugin(Table);
 #[derive(Default)]
 pub struct Builder {
     registry: Option<Value>,
+    keep: Option<Table>,
     plugins: Vec<Plugin>,
     routes: Vec<Route>,
     listen: Table,
@@ -106,9 +107,24 @@ impl Builder {
         self
     }
 
+    /// Registrations from the etcd at a URL, which is given up when it does not answer in time.
+    pub fn etcd_within(self, endpoint: &str, timeout: &str) -> Self {
+        let mut builder = self.etcd_at(endpoint);
+        let registry = builder.registry.as_mut().and_then(Value::as_table_mut).unwrap();
+        registry.insert("timeout".into(), timeout.into());
+        builder
+    }
+
     /// Registrations from a file.
     pub fn file(mut self, file: &RegistryFile) -> Self {
         self.registry = Some(file.path().to_str().unwrap().into());
+        self
+    }
+
+    /// The table of the etcd is kept in a file.
+    pub fn keep(mut self, file: &Path, max_age: &str) -> Self {
+        let file = file.to_str().unwrap();
+        self.keep = Some(Table::from_iter([("file".to_owned(), file.into()), ("max_age".to_owned(), max_age.into())]));
         self
     }
 
@@ -186,6 +202,9 @@ impl Builder {
         let mut registry = Table::from_iter([("name".to_owned(), "main".into())]);
         let source = self.registry.expect("a registry: .etcd(..) or .file(..)");
         registry.insert(if source.is_str() { "file" } else { "etcd" }.into(), source);
+        if let Some(keep) = self.keep {
+            registry.insert("keep".into(), keep.into());
+        }
         config.insert("registry".into(), Value::Array(vec![registry.into()]));
         config.insert("plugin".into(), self.plugins.into_iter().map(|plugin| plugin.0).collect::<Vec<_>>().into());
         config.insert("route".into(), self.routes.into_iter().map(|route| route.0).collect::<Vec<_>>().into());

@@ -1,17 +1,28 @@
 //! `[[registry]]`: where registrations come from. Connects to nothing; reads password files.
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 use http::Uri;
 use toml::Spanned;
 
 use super::Mistakes;
-use crate::config::{Etcd, Registry, Source, defaults, raw};
+use crate::config::{Etcd, Keep, Registry, Source, defaults, raw};
 
 pub(super) fn registries(raw: Vec<raw::Registry>, base: &Path, mistakes: &mut Mistakes) -> Vec<Registry> {
     mistakes.unique("registry", raw.iter().map(|registry| &registry.name));
     if raw.is_empty() {
         return vec![defaults::registry(base)];
+    }
+    let kept_in: Vec<_> = raw
+        .iter()
+        .map(|registry| registry.keep.as_ref().map(|keep| (keep.span(), keep.get_ref().file.clone())))
+        .collect();
+    let mut seen = HashSet::new();
+    for (at, file) in kept_in.into_iter().flatten() {
+        if !seen.insert(file.clone()) {
+            let text = format!("two registries keep their table in {}; give each a file of its own", file.display());
+            mistakes.say(at, text);
+        }
     }
     raw.into_iter().map(|registry| one(registry, base, mistakes)).collect()
 }
@@ -31,7 +42,17 @@ fn one(raw: raw::Registry, base: &Path, mistakes: &mut Mistakes) -> Registry {
             Source::File(file)
         }
     };
-    Registry { name, prefix: raw.prefix, source }
+    let keep = keep(raw.keep, &source, base, mistakes);
+    Registry { name, prefix: raw.prefix, source, keep }
+}
+
+fn keep(raw: Option<Spanned<Keep>>, source: &Source, base: &Path, mistakes: &mut Mistakes) -> Option<Keep> {
+    let raw = raw?;
+    if let Source::File(_) = source {
+        mistakes.say(raw.span(), "only the table of an etcd can be kept; a `file` is on disk already; remove `keep`");
+    }
+    let Keep { file, max_age } = raw.into_inner();
+    Some(Keep { file: base.join(file), max_age })
 }
 
 fn etcd(raw: Spanned<raw::Etcd>, base: &Path, mistakes: &mut Mistakes) -> Etcd {
