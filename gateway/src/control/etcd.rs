@@ -43,7 +43,11 @@ async fn supervise(config: &Etcd, prefix: &str, mut teller: Teller, reread: &Rer
         let start = Instant::now();
         let end = tokio::select! {
             Err(end) = session.run(endpoint, &mut teller) => end,
-            () = reread.notified() => End::Relist("an instance cannot be connected".into()),
+            () = reread.notified() => {
+                // At once: until the next watch stands, nothing of what changes is heard. Who asks does so rarely.
+                info!(prefix, endpoint, "reading the registry anew: an instance cannot be connected");
+                continue;
+            }
         };
         let pause = backoff.next(start.elapsed());
         match end {
