@@ -16,6 +16,7 @@ use crate::{
 
 mod list;
 mod machine;
+mod overlap;
 mod session;
 mod teller;
 mod wire;
@@ -41,14 +42,7 @@ async fn supervise(config: &Etcd, prefix: &str, mut teller: Teller, reread: &Rer
     };
     loop {
         let start = Instant::now();
-        let end = tokio::select! {
-            Err(end) = session.run(endpoint, &mut teller) => end,
-            () = reread.notified() => {
-                // At once: until the next watch stands, nothing of what changes is heard. Who asks does so rarely.
-                info!(prefix, endpoint, "reading the registry anew: an instance cannot be connected");
-                continue;
-            }
-        };
+        let Err(end) = Box::pin(session.run(endpoint, &mut teller, reread)).await;
         let pause = backoff.next(start.elapsed());
         match end {
             End::Relist(reason) => info!(prefix, endpoint, reason, ?pause, "reading the registry anew"),

@@ -31,6 +31,11 @@ fn watch(config: config::Etcd) -> Told {
     Told::by(|updates| etcd::watch(config, PREFIX.into(), SERVICE, updates, Reread::default()))
 }
 
+/// The number in a value.
+fn number(entry: &Entry) -> u32 {
+    str::from_utf8(&entry.value).unwrap().parse().unwrap()
+}
+
 fn watch_etcd(etcd: &Etcd) -> Told {
     watch(config(&[etcd.endpoint()]))
 }
@@ -136,6 +141,52 @@ async fn a_list_of_many_pages_while_others_write() {
     assert!(table.len() > KEYS - 501);
     writing.await.unwrap();
     follow(&mut told, &mut table, &mut client).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn read_again_beside_the_watch_the_table_never_goes_back() {
+    const WRITES: u32 = 500;
+    let etcd = Etcd::start().await;
+    // Enough for several pages.
+    let mut client = etcd.client().await;
+    for chunk in (0..5_000).collect::<Vec<_>>().chunks(100) {
+        let puts = chunk.iter().map(|id| TxnOp::put(format!("{PREFIX}Z{id:05}/1"), "0", None));
+        client.txn(Txn::new().and_then(puts.collect::<Vec<_>>())).await.unwrap();
+    }
+    let link = Link::to(&etcd.endpoint()).await;
+    let (reread, key) = (Reread::default(), format!("{PREFIX}A/1"));
+    let (config, asked) = (config(&[link.endpoint()]), reread.clone());
+    let mut told = Told::by(|updates| etcd::watch(config, PREFIX.into(), SERVICE, updates, asked));
+    told.listed().await;
+    let connections = link.connections();
+    let (mut writer, written) = (etcd.client().await, key.clone());
+    let writing = tokio::spawn(async move {
+        for value in 1..=WRITES {
+            writer.put(written.clone(), value.to_string(), None).await.unwrap();
+        }
+    });
+    let (mut last, mut lists) = (0, 0);
+    while last < WRITES || lists < 3 {
+        reread.notify_one();
+        let puts = match told.change().await {
+            Change::Listed { entries, .. } => {
+                lists += 1;
+                assert!(entries.len() >= 5_000, "the list is whole");
+                entries.into_iter().filter(|entry| entry.key == key).collect::<Vec<_>>()
+            }
+            Change::Events { events, .. } => {
+                let put = |event| if let Event::Put(entry) = event { Some(entry) } else { None };
+                events.into_iter().filter_map(put).collect()
+            }
+            other => panic!("told was {other:?}"),
+        };
+        for entry in puts {
+            assert!(number(&entry) >= last, "{} came after {last}", number(&entry));
+            last = number(&entry);
+        }
+    }
+    writing.await.unwrap();
+    assert_eq!(link.connections(), connections, "the watch was not given up for it");
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ pub(super) struct Link {
     address: SocketAddr,
     state: watch::Sender<State>,
     cut_connections: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Link {
@@ -39,12 +40,19 @@ impl Link {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let (state, states) = watch::channel(State::Open);
         let cut_connections = Arc::new(AtomicUsize::new(0));
-        let link = Self { address: listener.local_addr().unwrap(), state, cut_connections: cut_connections.clone() };
+        let connections = Arc::new(AtomicUsize::new(0));
+        let link = Self {
+            address: listener.local_addr().unwrap(),
+            state,
+            cut_connections: cut_connections.clone(),
+            connections: connections.clone(),
+        };
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 if *states.borrow() == State::Cut {
                     cut_connections.fetch_add(1, Ordering::Relaxed);
                 } else if let Ok(far) = TcpStream::connect(target).await {
+                    connections.fetch_add(1, Ordering::Relaxed);
                     join(near, far, &states);
                 }
             }
@@ -66,6 +74,11 @@ impl Link {
 
     pub(super) fn cut(&self) {
         self.state.send_replace(State::Cut);
+    }
+
+    /// Connections that were made.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Connections that were tried while it was cut.

@@ -1,19 +1,27 @@
 //! One session: connect to one endpoint, list, watch, until something ends it. Decides nothing about trying again.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use etcd_client::WatchStream;
 use tokio::time::timeout;
-use tracing::error;
+use tracing::{error, info};
 
 use super::{
-    super::source::Change,
-    list,
+    super::{rereads::Reread, source::Change},
+    list::{self, List},
     machine::{End, Known, Meaning, Response, Watch},
+    overlap::Overlap,
     teller::Teller,
     wire::{Connection, within},
 };
 use crate::{config::Etcd, etcd::reason};
+
+/// A list that is being read.
+type Reading<'a> = Pin<Box<dyn Future<Output = Result<List, End>> + Send + 'a>>;
 
 /// What sessions have in common, and what one leaves to the next.
 pub(super) struct Session<'a> {
@@ -22,13 +30,27 @@ pub(super) struct Session<'a> {
     known: Option<Known>,
 }
 
+/// A watch that stands, and the list that is being read beside it.
+struct Standing<'a> {
+    etcd: Connection<'a>,
+    stream: WatchStream,
+    watch: Watch,
+    overlap: Overlap,
+    reading: Option<Reading<'a>>,
+}
+
 impl<'a> Session<'a> {
     pub(super) fn new(config: &'a Etcd, prefix: &'a str) -> Self {
         Self { config, prefix, known: None }
     }
 
     /// Everything anew each time, the login too: a token may be the very reason why the last session ended.
-    pub(super) async fn run(&mut self, endpoint: &str, teller: &mut Teller) -> Result<Infallible, End> {
+    pub(super) async fn run(
+        &mut self,
+        endpoint: &str,
+        teller: &mut Teller,
+        reread: &Reread,
+    ) -> Result<Infallible, End> {
         let mut etcd = Connection::open(self.config, endpoint).await?;
         let list = list::read(&mut etcd, self.prefix).await?;
         self.compare(endpoint, list.now)?;
@@ -36,13 +58,19 @@ impl<'a> Session<'a> {
         let mut watch = Watch::after(list.now.revision);
         confirmed(&mut stream, &mut watch, self.config.timeout).await?;
         teller.listed(Change::Listed { revision: list.now.revision, entries: list.entries }).await;
+        let mut standing = Standing { etcd, stream, watch, overlap: Overlap::default(), reading: None };
         loop {
-            let response = hear(&mut stream, self.config.watchdog).await?;
-            if let Meaning::Say(change) = watch.read(response)? {
-                teller.say(change).await;
+            let response = standing.hear(self, teller, reread).await?;
+            if let Meaning::Say(change) = standing.watch.read(response)? {
+                teller.say(standing.overlap.watch_says(change)).await;
             }
-            self.known = Some(Known { revision: watch.revision(), ..list.now });
+            self.known = Some(Known { revision: standing.watch.revision(), ..list.now });
         }
+    }
+
+    fn of_same_cluster(&self, list: List) -> Result<List, End> {
+        let same = self.known.is_none_or(|known| known.cluster == list.now.cluster);
+        if same { Ok(list) } else { Err(End::Relist("another cluster answers now".into())) }
     }
 
     /// The list counts, whatever was known: a watch from a revision that the cluster has not reached stays silent.
@@ -56,6 +84,43 @@ impl<'a> Session<'a> {
         self.known = Some(now);
         Ok(())
     }
+}
+
+impl<'a> Standing<'a> {
+    /// Waits for what the watch says; reads the list beside it when that is asked for.
+    async fn hear(&mut self, session: &Session<'a>, teller: &mut Teller, reread: &Reread) -> Result<Response, End> {
+        let Self { etcd, stream, overlap, reading, .. } = self;
+        let mut heard = pin!(hear(stream, session.config.watchdog));
+        loop {
+            tokio::select! {
+                response = &mut heard => return response,
+                // That it cannot be read ends the watch on the same connection, too.
+                read = ended(reading) => {
+                    let list = session.of_same_cluster(read?)?;
+                    teller.listed(overlap.list_says(list)).await;
+                }
+                () = reread.notified(), if reading.is_none() => {
+                    overlap.begin();
+                    *reading = Some(read_aside(etcd, session.prefix));
+                }
+            }
+        }
+    }
+}
+
+/// Begins to read the list once more; the watch goes on meanwhile.
+fn read_aside<'a>(etcd: &Connection<'a>, prefix: &'a str) -> Reading<'a> {
+    info!(prefix, "reading the registry again, beside the watch: an instance cannot be connected");
+    let mut etcd = etcd.clone();
+    Box::pin(async move { list::read(&mut etcd, prefix).await })
+}
+
+/// Waits for a list that is being read, if one is.
+async fn ended(reading: &mut Option<Reading<'_>>) -> Result<List, End> {
+    let Some(running) = reading else { return std::future::pending().await };
+    let list = running.await;
+    *reading = None;
+    list
 }
 
 /// Waits until etcd says that the watch stands.

@@ -21,7 +21,8 @@ use crate::{
 /// What one message may hold; etcd's own writers are held to 1.5 MiB a request.
 const MESSAGE: usize = 16 << 20;
 
-/// One connection to one endpoint.
+/// One connection to one endpoint; a clone uses the same.
+#[derive(Clone)]
 pub(super) struct Connection<'a> {
     config: &'a Etcd,
     client: Client,
