@@ -19,6 +19,7 @@ mod head;
 mod held;
 mod inputs;
 mod keepalive;
+mod leave;
 mod link;
 mod moved;
 mod request;

@@ -3,7 +3,7 @@
 use std::{io, rc::Rc, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time,
 };
@@ -12,6 +12,7 @@ use super::{
     call::Call,
     first_bytes,
     head::Head,
+    leave::leave,
     link::{Closed, Driver, Hears, Life, Link},
     secure,
     status::Reject,
@@ -25,8 +26,6 @@ use crate::{
 
 /// How long a client may take from connecting to its first settings, in seconds; also to its first bytes.
 pub(super) const HANDSHAKE: u32 = 10;
-/// How long a client may take to read what was said last, and leave.
-const LEAVE: Duration = Duration::from_secs(1);
 
 /// What a client's connection does with what it hears.
 struct Client {
@@ -86,19 +85,6 @@ async fn talk(
         }
         Closed::Lost(error) => Err(error),
     }
-}
-
-/// Closing with unread bytes would reset the connection, and the client might never see what was sent last.
-async fn leave(mut socket: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
-    let leaving = async {
-        // Waits for the peer when TLS has records that did not fit its socket yet.
-        socket.shutdown().await?;
-        // Not an array: it would take its place in the task of every connection from the beginning.
-        let mut rest = vec![0; 1024];
-        while !matches!(socket.read(&mut rest).await, Ok(0) | Err(_)) {}
-        Ok(())
-    };
-    time::timeout(LEAVE, leaving).await.unwrap_or(Ok(()))
 }
 
 fn limits(listen: &Listen) -> Limits {

@@ -13,6 +13,7 @@ use crate::{
     http2::{Code, Connection, Event, Fields, Forsaken, Reset, Token},
     proxy::{
         call::ReplyHead,
+        leave::leave,
         link::{Closed, Driver, Hears, Link},
         secure,
         worker::Worker,
@@ -106,6 +107,10 @@ async fn drive(
     peer.retire(worker, &link, instance.since);
     for Forsaken { token, unsent } in calls() {
         worker.on_call(token, |call| call.instance_lost(worker, token, &why, unsent));
+    }
+    if let Closed::Fault(_) = closed {
+        // It may go on sending; why it is left it is to read all the same.
+        let _ = leave(driver.into_socket()).await;
     }
     Ok(())
 }
