@@ -1,5 +1,5 @@
-//! The listener for operators: read-only views of the newest snapshot over HTTP/1. Changes nothing, sees no call, and
-//! never holds a snapshot across an await.
+//! The listener for operators: views of the newest snapshot over HTTP/1. Sees no call, changes nothing but what
+//! `release` says, and never holds a snapshot across an await.
 
 use std::{
     collections::HashMap,
@@ -29,6 +29,7 @@ mod certificates;
 mod metrics;
 mod plugins;
 mod ready;
+mod release;
 mod table;
 
 pub use self::ready::not_ready;
@@ -46,13 +47,14 @@ const HEAD_TIME: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const INDEX: &str = "\
-symgate admin (read-only)
+symgate admin
   /livez         the process is alive
   /readyz        calls can be placed: every service's table was read and no drain has begun
   /metrics       for Prometheus
   /table         services, symbols, instances, refused entries; ?service= ?symbol= ?limit= (symbols per service)
   /plugins       plugins with the version that decides, and the newest one that was refused
   /certificates  who is spoken to with TLS, until when the certificates are good, and what was refused
+  /release       POST ?service=: its instances that left the registry and serve on (spared in /table) are gone
 ";
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -113,13 +115,14 @@ async fn connection(stream: TcpStream, view: View, shutdown: Shutdown) {
 }
 
 fn answer(method: &Method, path: &str, query: Option<&str>, view: &View, shutdown: &Shutdown) -> Response<Full<Bytes>> {
-    if method != Method::GET && method != Method::HEAD {
+    let snapshot = newest(&view.readers);
+    let allowed = if path == "/release" { "POST" } else { "GET, HEAD" };
+    if !allowed.split(", ").any(|allowed| allowed == method.as_str()) {
         let mut refused =
-            respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD: nothing can be changed here\n");
-        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("only {allowed} can be asked of {path}\n"));
+        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
         return refused;
     }
-    let snapshot = newest(&view.readers);
     match path {
         "/" => respond(StatusCode::OK, TEXT, INDEX),
         "/livez" => respond(StatusCode::OK, TEXT, "ok\n"),
@@ -133,6 +136,13 @@ fn answer(method: &Method, path: &str, query: Option<&str>, view: &View, shutdow
             Err(reason) => respond(StatusCode::BAD_REQUEST, TEXT, format!("{reason}\n")),
         },
         "/certificates" => respond(StatusCode::OK, JSON, json(&certificates::view(&snapshot))),
+        "/release" => match parameters(query) {
+            Ok(query) => {
+                let (status, text) = release::release(&snapshot, &query, &view.readers.doubts());
+                respond(status, TEXT, text)
+            }
+            Err(reason) => respond(StatusCode::BAD_REQUEST, TEXT, format!("{reason}\n")),
+        },
         "/plugins" => respond(StatusCode::OK, JSON, json(&plugins::view(&snapshot))),
         _ => respond(StatusCode::NOT_FOUND, TEXT, format!("there is no {path}; this is what there is:\n\n{INDEX}")),
     }

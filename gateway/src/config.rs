@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 pub use self::{
     error::ConfigError,
+    guard::Guard,
     listen::Listen,
     register::{Format, Register},
     resolve::check_service_name,
@@ -28,6 +29,7 @@ pub use crate::telemetry::Format as LogFormat;
 mod defaults;
 mod environment;
 mod error;
+mod guard;
 mod listen;
 mod raw;
 mod register;
@@ -186,7 +188,7 @@ impl Etcd {
 }
 
 /// A registry prefix that routes lead to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Service {
     /// Its name, e.g. `klineRpc`.
     pub name: String,
@@ -198,6 +200,8 @@ pub struct Service {
     pub exclusive: bool,
     /// Whether streams end when their symbol has another owner.
     pub end_streams: bool,
+    /// When its instances are spared though the registry says that they are gone.
+    pub guard: Guard,
     /// How its instances are spoken to with TLS; `None`: without.
     pub tls: Option<ServiceTls>,
 }

@@ -8,6 +8,7 @@ pub mod file_watch;
 pub mod plugin_files;
 pub mod source;
 
+mod guard;
 mod index;
 mod kept;
 mod lives;
@@ -26,7 +27,7 @@ use std::{
 
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until},
+    time::{Instant, interval, sleep_until},
 };
 use tracing::{info, warn};
 
@@ -40,13 +41,15 @@ use crate::{
     plugin::Plugin,
     routing::{Address, Routes},
     shutdown::Shutdown,
-    snapshot::{self, Readers, Refused, Secured, Snapshot, Writer},
+    snapshot::{self, Ask, Readers, Refused, Secured, Snapshot, Writer},
 };
 
 /// Registry updates that may wait for control; a source that is ahead of it waits.
 const UPDATES: usize = 256;
 /// The first change publishes at once; those that follow within this time publish together.
 const GATHER: Duration = Duration::from_millis(2);
+/// Between two looks at the instances that left a moment ago.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Turns what registries and plugin files say into snapshots.
 pub struct Control {
@@ -64,12 +67,13 @@ impl Control {
     /// `secured` what its files of TLS make.
     pub fn new(config: &Config, plugins: Vec<Arc<Plugin>>, secured: &[Secured], metrics: Metrics) -> (Self, Readers) {
         let mut services: Vec<_> = Tracked::all(config).collect();
-        let lives = Lives::new(config.listen.address);
+        let (mut lives, now) = (Lives::new(config.listen.address), Instant::now().into_std());
         let rules = config.routes.iter().cloned();
         let routes = Routes::new(rules.map(|route| (route.path.clone(), route.condition.clone(), Arc::new(route))));
         let next = Snapshot {
             routes: Arc::new(routes),
-            services: services.iter_mut().map(|service| service.show(&lives)).collect(),
+            services: services.iter_mut().map(|service| service.show(&mut lives, now, &metrics)).collect(),
+            partings: 0,
             refused: plugins.iter().map(|_| None).collect(),
             plugins: plugins.into(),
             secured: secured.into(),
@@ -91,6 +95,7 @@ impl Control {
         let (sender, mut updates) = mpsc::channel(UPDATES);
         let mut rereads =
             Rereads::new(sources::spawn(config, |registry| kept::before(config, registry, &sender, &self.metrics)));
+        let mut looks = interval(LOOK);
         let mut due: Option<Instant> = None;
         let mut not_before = Instant::now();
         loop {
@@ -103,7 +108,11 @@ impl Control {
                 }
                 Some(update) = updates.recv() => self.registry_says(update),
                 Some(update) = plugins.recv() => self.plugin_changed(update),
-                address = self.writer.doubted() => self.read_again(&address, &mut rereads),
+                ask = self.writer.asked() => match ask {
+                    Ask::ReadAgain(address) => self.read_again(&address, &mut rereads),
+                    Ask::Release(service) => self.release(service),
+                },
+                _ = looks.tick() => self.look(),
                 Some(update) = certificates.recv() => self.certificate_changed(update),
             }
             if self.dirty && due.is_none() {
@@ -114,11 +123,14 @@ impl Control {
 
     fn publish(&mut self) {
         let mut services = self.next.services.to_vec();
+        let now = Instant::now().into_std();
         for at in std::mem::take(&mut self.changed) {
             if let (Some(tracked), Some(shown)) = (self.services.get_mut(at), services.get_mut(at)) {
-                *shown = tracked.show(&self.lives);
+                *shown = tracked.show(&mut self.lives, now, &self.metrics);
+                self.next.partings += u64::from(tracked.settle());
             }
         }
+        self.next.partings += u64::from(self.lives.settle());
         self.next.services = services.into();
         self.dirty = false;
         self.writer.publish(self.next.clone());
@@ -128,6 +140,26 @@ impl Control {
         let Some(service) = self.services.get_mut(update.service) else { return };
         service.hear(update.change, &mut self.lives, &self.metrics);
         self.changed.insert(update.service);
+        self.dirty = true;
+    }
+
+    /// Instances that left a moment ago may be gone for good by now.
+    fn look(&mut self) {
+        let now = Instant::now().into_std();
+        for (at, service) in self.services.iter_mut().enumerate() {
+            if service.tick(&mut self.lives, now) {
+                self.changed.insert(at);
+                self.dirty = true;
+            }
+        }
+    }
+
+    /// An operator says that those who are spared are gone.
+    fn release(&mut self, at: usize) {
+        let Some(service) = self.services.get_mut(at) else { return };
+        let spared = service.release(&mut self.lives);
+        warn!(service = service.name(), spared, "told to believe the registry: nobody is spared any more");
+        self.changed.insert(at);
         self.dirty = true;
     }
 

@@ -1,6 +1,7 @@
 //! Counters for Prometheus. What is counted per call is looked up once and kept, never by label on the way of a call.
 
 mod labels;
+mod registry;
 
 use std::sync::{
     Arc,
@@ -17,6 +18,7 @@ use self::labels::{
     CallLabels, CertificateLabels, CertificateOf, EventLabels, FailureLabels, LoadLabels, PeerLabels, PluginLabels,
     RouteLabels, ServiceLabels, ThreadLabels,
 };
+pub use self::registry::{RegistryEvent, TableFigures};
 
 /// All metrics of the process.
 #[derive(Clone)]
@@ -58,6 +60,7 @@ pub struct Metrics {
     stale_seconds: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
     symbols: Family<ServiceLabels, Gauge>,
     instances: Family<ServiceLabels, Gauge>,
+    spared: Family<ServiceLabels, Gauge>,
     tasks: Family<ThreadLabels, Gauge>,
 }
 
@@ -87,27 +90,6 @@ pub struct PluginMetrics {
     /// Outcomes that it had given before as a pure extractor, for which it was not asked again.
     pub remembered: Counter,
     failures: Family<FailureLabels, Counter>,
-}
-
-/// What happened to a registry's entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RegistryEvent {
-    /// An entry was written.
-    Put,
-    /// An entry was removed.
-    Delete,
-    /// The whole list was read.
-    List,
-    /// An entry announced nothing.
-    Rejected,
-    /// The connection or the watch was lost.
-    Lost,
-    /// The list that was kept on disk was taken.
-    Kept,
-    /// The list that was kept on disk was refused.
-    KeptRefused,
-    /// The list could not be kept on disk.
-    KeepFailed,
 }
 
 /// The names of the gRPC status codes, by number.
@@ -167,6 +149,7 @@ impl Metrics {
             stale_seconds: Family::default(),
             symbols: Family::default(),
             instances: Family::default(),
+            spared: Family::default(),
             tasks: Family::default(),
         };
         let mut registry = Registry::with_prefix("symgate");
@@ -218,6 +201,7 @@ impl Metrics {
         registry.register("registry_stale_seconds", help, self.stale_seconds.clone());
         registry.register("symbols", "Symbols known", self.symbols.clone());
         registry.register("instances", "Instances, once per symbol that they own", self.instances.clone());
+        registry.register("spared_instances", "Instances that left the registry and serve on", self.spared.clone());
         registry.register("tasks", "Tasks that have not ended, by thread", self.tasks.clone());
     }
 
@@ -295,17 +279,7 @@ impl Metrics {
 
     /// Something happened `count` times in a service's part of the registry.
     pub fn registry_event(&self, registry: &str, service: &str, event: RegistryEvent, count: u64) {
-        let event = match event {
-            RegistryEvent::Put => "put",
-            RegistryEvent::Delete => "delete",
-            RegistryEvent::List => "list",
-            RegistryEvent::Rejected => "rejected",
-            RegistryEvent::Lost => "lost",
-            RegistryEvent::Kept => "kept",
-            RegistryEvent::KeptRefused => "kept_refused",
-            RegistryEvent::KeepFailed => "keep_failed",
-        };
-        let labels = EventLabels { registry: registry.into(), service: service.into(), event };
+        let labels = EventLabels { registry: registry.into(), service: service.into(), event: event.name() };
         self.registry_events.get_or_create(&labels).inc_by(count);
     }
 
@@ -316,20 +290,8 @@ impl Metrics {
         self.stale_seconds.get_or_create(&labels).set(figures.stale_seconds);
         self.symbols.get_or_create(&labels).set(figures.symbols as i64);
         self.instances.get_or_create(&labels).set(figures.instances as i64);
+        self.spared.get_or_create(&labels).set(figures.spared as i64);
     }
-}
-
-/// What [`Metrics::table`] shows.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TableFigures {
-    /// The registry's revision.
-    pub revision: u64,
-    /// How long the registry has not been heard.
-    pub stale_seconds: f64,
-    /// Symbols known.
-    pub symbols: usize,
-    /// Instances, once per symbol that they own.
-    pub instances: usize,
 }
 
 impl Default for Metrics {

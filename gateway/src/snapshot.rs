@@ -10,11 +10,11 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     config::Route,
     plugin::Plugin,
-    routing::{Address, Routes, ServiceTable},
+    routing::{Routes, ServiceTable},
     tls::Material,
 };
 
-pub use self::doubts::Doubts;
+pub use self::doubts::{Ask, Doubts};
 
 /// One immutable whole of routes, table and plugins.
 #[derive(Clone, Default)]
@@ -27,6 +27,8 @@ pub struct Snapshot {
     pub plugins: Arc<[Arc<Plugin>]>,
     /// For each plugin the newest version that was refused after the one that decides.
     pub refused: Arc<[Option<Refused>]>,
+    /// Grows whenever instances that left the tables earlier are let go of.
+    pub partings: u64,
     /// Who is spoken to with TLS, and by which material now.
     pub secured: Arc<[Secured]>,
 }
@@ -68,6 +70,8 @@ pub struct Service {
     pub state: TableState,
     /// Whether streams end when their symbol has another owner.
     pub end_streams: bool,
+    /// Instances that left the registry and serve on, because most of the service left with them.
+    pub spared: usize,
     /// The entries that announce nothing, by key, each with its reason.
     pub rejected: Arc<BTreeMap<String, String>>,
     /// The entries that are not believed, because a newer one announces their address for another symbol.
@@ -89,7 +93,7 @@ pub struct TableState {
 pub struct Writer {
     newest: watch::Sender<Arc<Snapshot>>,
     retired: mpsc::UnboundedReceiver<Arc<Snapshot>>,
-    doubts: mpsc::Receiver<Address>,
+    asks: mpsc::Receiver<Ask>,
 }
 
 /// Sees the newest snapshot; each thread keeps its own.
@@ -114,8 +118,8 @@ pub struct Readers {
 pub fn channel(first: Snapshot) -> (Writer, Readers) {
     let (sender, receiver) = watch::channel(Arc::new(first));
     let (retire, retired) = mpsc::unbounded_channel();
-    let (tell, doubts) = Doubts::channel();
-    (Writer { newest: sender, retired, doubts }, Readers { newest: receiver, retire, doubts: tell })
+    let (tell, asks) = Doubts::channel();
+    (Writer { newest: sender, retired, asks }, Readers { newest: receiver, retire, doubts: tell })
 }
 
 impl Snapshot {
@@ -131,13 +135,13 @@ impl Writer {
         self.newest.send_replace(Arc::new(snapshot));
     }
 
-    /// Waits until a worker cannot reach an instance. Meanwhile frees the old snapshots that readers let go of, off
+    /// Waits until something is asked for. Meanwhile frees the old snapshots that readers let go of, off
     /// their threads.
-    pub async fn doubted(&mut self) -> Address {
+    pub async fn asked(&mut self) -> Ask {
         loop {
             tokio::select! {
                 Some(snapshot) = self.retired.recv() => drop(snapshot),
-                Some(address) = self.doubts.recv() => return address,
+                Some(ask) = self.asks.recv() => return ask,
                 else => return std::future::pending().await,
             }
         }

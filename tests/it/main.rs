@@ -22,6 +22,7 @@ mod endings;
 mod formats;
 mod kept_table;
 mod lifecycle;
+mod mass_delete;
 mod misbehaving;
 mod outage;
 mod ownership;

@@ -109,9 +109,19 @@ impl Gateway {
 
     /// Status and body of a path of the admin listener; status 0 when there is no answer.
     pub async fn admin_get(&self, path: &str) -> (u16, String) {
-        let url = format!("http://{}{path}", self.admin).parse().unwrap();
+        self.admin_ask("GET", path).await
+    }
+
+    /// The same, asked with POST.
+    pub async fn admin_post(&self, path: &str) -> (u16, String) {
+        self.admin_ask("POST", path).await
+    }
+
+    async fn admin_ask(&self, method: &str, path: &str) -> (u16, String) {
+        let url = format!("http://{}{path}", self.admin);
+        let request = http::Request::builder().method(method).uri(url).body(Empty::new()).unwrap();
         let client: legacy::Client<_, Empty<Bytes>> = legacy::Client::builder(TokioExecutor::new()).build_http();
-        let Ok(response) = client.get(url).await else { return (0, String::new()) };
+        let Ok(response) = client.request(request).await else { return (0, String::new()) };
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         (status, String::from_utf8_lossy(&body).into_owned())

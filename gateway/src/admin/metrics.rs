@@ -13,6 +13,7 @@ pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
             stale_seconds: stale.unwrap_or_default().as_secs_f64(),
             symbols: service.table.symbols(),
             instances: service.table.instances(),
+            spared: service.spared,
         };
         metrics.table(&service.registry, &service.name, figures);
     }

@@ -42,6 +42,7 @@ struct One<'a> {
     rejected: BTreeMap<&'a str, &'a str>,
     suspended_known: usize,
     suspended: BTreeMap<&'a str, &'a str>,
+    spared_known: usize,
     symbols: BTreeMap<&'a str, Vec<Shown<'a>>>,
 }
 
@@ -51,6 +52,8 @@ struct Shown<'a> {
     address: &'a str,
     weight: u32,
     draining: bool,
+    /// It left the registry, and serves on.
+    spared: bool,
     labels: BTreeMap<&'a str, &'a str>,
     connections: u32,
     in_flight: u32,
@@ -97,6 +100,7 @@ fn one<'a>(service: &'a Service, filter: &'a Filter) -> One<'a> {
         rejected: some(&service.rejected),
         suspended_known: service.suspended.len(),
         suspended: some(&service.suspended),
+        spared_known: service.spared,
         symbols: symbols(&service.table, filter),
     }
 }
@@ -119,6 +123,7 @@ fn shown(instance: &Instance) -> Shown<'_> {
         address: instance.live.address().as_str(),
         weight: instance.weight,
         draining: instance.draining,
+        spared: instance.live.parted(),
         labels: instance.labels.iter().collect(),
         connections: instance.live.connections(),
         in_flight: instance.live.in_flight(),

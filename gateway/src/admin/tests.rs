@@ -80,6 +80,7 @@ fn kline(loaded: bool) -> Service {
     let stale_since = Some(UNIX_EPOCH + Duration::from_secs(1_000));
     Service {
         end_streams: false,
+        spared: 0,
         name: "klineRpc".into(),
         registry: "main".into(),
         table: Arc::new(table),
@@ -115,14 +116,14 @@ async fn the_table_shows_owners() {
     let btc = json!([{
         "address": "10.0.0.1:9000", "weight": 2, "labels": { "zone": "a" },
         "connections": 0, "in_flight": 1, "latency_us": 250,
-        "draining": false, "ejected_until_unix_ms": 5_000, "serving": false,
+        "draining": false, "spared": false, "ejected_until_unix_ms": 5_000, "serving": false,
     }]);
     let found = admin.json("/table?service=klineRpc&symbol=BTC%2FUSDT").await;
     let expected = json!({ "services": [{
         "service": "klineRpc", "registry": "main", "loaded": true, "revision": 42, "stale_since_unix": 1_000,
         "symbols_known": 3, "instances_known": 2,
         "rejected_known": 1, "rejected": { "klineRpc/X/1": "the address is blank" },
-        "suspended_known": 0, "suspended": {},
+        "suspended_known": 0, "suspended": {}, "spared_known": 0,
         "symbols": { "BTC/USDT": btc },
     }]});
     assert_eq!(found, expected);

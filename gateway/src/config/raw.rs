@@ -9,7 +9,7 @@ use serde::{
 };
 use toml::{Spanned, Table};
 
-use super::{Admin, Builtin, Format, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Upstream, defaults, units};
+use super::{Admin, Builtin, Format, Guard, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Upstream, defaults, units};
 use crate::routing::KeyTemplate;
 
 /// The whole file.
@@ -83,6 +83,8 @@ pub(super) struct Service {
     pub(super) exclusive: bool,
     #[serde(default)]
     pub(super) end_streams: bool,
+    #[serde(default)]
+    pub(super) guard: Guard,
     pub(super) tls: Option<Spanned<ServiceTls>>,
 }
 

@@ -45,7 +45,15 @@ fn a_route_is_enough() {
     assert_eq!(config.registries, [Registry { name: "main".into(), prefix: String::new(), source: file, keep: None }]);
     assert_eq!(
         config.services,
-        [Service { name: "klineRpc".into(), registry: 0, key: None, exclusive: true, end_streams: false, tls: None }]
+        [Service {
+            name: "klineRpc".into(),
+            registry: 0,
+            key: None,
+            exclusive: true,
+            end_streams: false,
+            guard: Guard::default(),
+            tls: None
+        }]
     );
     assert_eq!(config.plugins.iter().map(|plugin| &*plugin.name).collect::<Vec<_>>(), ["least-loaded"]);
     let route = config.routes.first().expect("the route");

@@ -131,6 +131,11 @@ impl Index {
         self.by_address.contains_key(address)
     }
 
+    /// Whether a symbol has an instance.
+    pub(crate) fn owns(&self, symbol: &Symbol) -> bool {
+        self.by_symbol.contains_key(symbol)
+    }
+
     /// Entries that announce an instance.
     pub(crate) fn registrations(&self) -> usize {
         self.held.len()

@@ -8,18 +8,29 @@ use rustc_hash::FxHashMap;
 
 use crate::routing::{Address, Live};
 
-/// One [`Live`] per registered address, with the count of registrations that name it.
+/// One [`Live`] per registered address.
 #[derive(Debug)]
 pub(crate) struct Lives {
-    by_address: FxHashMap<Address, (Arc<Live>, usize)>,
+    by_address: FxHashMap<Address, Named>,
+    /// Whose last registration went, or that nobody holds any more, until [`Self::settle`].
+    parting: Vec<Address>,
     own: SocketAddr,
     tls: Option<usize>,
+}
+
+/// What is known live of an address, and by whom it is named.
+#[derive(Debug)]
+struct Named {
+    live: Arc<Live>,
+    registrations: usize,
+    /// Those who want it kept though it may be registered no longer.
+    holders: usize,
 }
 
 impl Lives {
     /// None yet; `own` is where the gateway itself listens.
     pub(crate) fn new(own: SocketAddr) -> Self {
-        Self { by_address: FxHashMap::default(), own, tls: None }
+        Self { by_address: FxHashMap::default(), parting: Vec::new(), own, tls: None }
     }
 
     /// None yet, of the instances of the service at this place, which are spoken to with TLS.
@@ -37,29 +48,62 @@ impl Lives {
 
     /// One more registration of the address.
     pub(crate) fn acquire(&mut self, address: &Address) {
-        let new = || (Arc::new(Live::new(address.clone()).over_tls(self.tls)), 0);
-        self.by_address.entry(address.clone()).or_insert_with(new).1 += 1;
+        let new =
+            || Named { live: Arc::new(Live::new(address.clone()).over_tls(self.tls)), registrations: 0, holders: 0 };
+        let named = self.by_address.entry(address.clone()).or_insert_with(new);
+        named.registrations += 1;
+        named.live.set_parted(false);
     }
 
     /// A new registration of the address: nothing bad is known of it any more.
     pub(crate) fn announce(&self, address: &Address) {
-        if let Some((live, _)) = self.by_address.get(address) {
-            live.announce();
+        if let Some(named) = self.by_address.get(address) {
+            named.live.announce();
         }
     }
 
-    /// One less; the last one tells the workers to let go of its connections.
+    /// One registration less.
     pub(crate) fn release(&mut self, address: &Address) {
-        let Some((live, count)) = self.by_address.get_mut(address) else { return };
-        *count -= 1;
-        if *count == 0 {
-            live.set_registered(false);
-            self.by_address.remove(address);
+        if let Some(named) = self.by_address.get_mut(address) {
+            named.registrations -= 1;
+            if named.registrations == 0 {
+                self.parting.push(address.clone());
+            }
         }
     }
 
-    /// What is known live of a registered address.
+    /// Keeps an address that may be registered no longer: what is open stays open.
+    pub(crate) fn hold(&mut self, address: &Address) {
+        if let Some(named) = self.by_address.get_mut(address) {
+            named.holders += 1;
+        }
+    }
+
+    /// The end of that.
+    pub(crate) fn let_go(&mut self, address: &Address) {
+        if let Some(named) = self.by_address.get_mut(address) {
+            named.holders -= 1;
+            self.parting.push(address.clone());
+        }
+    }
+
+    /// Tells the workers of the addresses that are registered no longer: to open nothing new, or, where nobody holds
+    /// them, to let go of all. Whether there are any of the latter.
+    pub(crate) fn settle(&mut self) -> bool {
+        let before = self.by_address.len();
+        for address in std::mem::take(&mut self.parting) {
+            let Some(named) = self.by_address.get(&address).filter(|named| named.registrations == 0) else { continue };
+            named.live.set_parted(true);
+            if named.holders == 0 {
+                named.live.set_registered(false);
+                self.by_address.remove(&address);
+            }
+        }
+        self.by_address.len() < before
+    }
+
+    /// What is known live of an address.
     pub(crate) fn find(&self, address: &Address) -> Option<Arc<Live>> {
-        self.by_address.get(address).map(|(live, _)| live.clone())
+        self.by_address.get(address).map(|named| named.live.clone())
     }
 }

@@ -41,7 +41,9 @@ pub async fn survey(config: &Config) -> Vec<Result<Service, String>> {
         }
         tracked.hear(change, &mut lives, &metrics);
     }
-    heard.into_iter().map(|(mut tracked, missing)| missing.map_or_else(|| Ok(tracked.show(&lives)), Err)).collect()
+    let now = Instant::now().into_std();
+    let mut show = |mut tracked: Tracked| tracked.show(&mut lives, now, &metrics);
+    heard.into_iter().map(|(tracked, missing)| missing.map_or_else(|| Ok(show(tracked)), Err)).collect()
 }
 
 fn silence() -> String {

@@ -1,10 +1,15 @@
 //! One service and what its registry said so far. Publishes nothing.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    iter,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
+    guard::{Guard, Now},
     index::{Index, Remark},
     lives::Lives,
     source::{Change, Event},
@@ -12,7 +17,7 @@ use super::{
 use crate::{
     config::{self, Config},
     metrics::{Metrics, RegistryEvent},
-    routing::{Address, ServiceTable},
+    routing::{Address, Instance, Lookup, ServiceTable, Symbol},
     snapshot::{Service, TableState},
 };
 
@@ -21,6 +26,11 @@ pub(super) struct Tracked {
     registry: Arc<str>,
     name: Arc<str>,
     index: Index,
+    guard: Guard,
+    /// Symbols of which others serve on than was shown.
+    judged: Vec<Symbol>,
+    /// How many instances were spared when that was told.
+    told_spared: usize,
     /// Its own book of live state; `None`: that of all services without TLS.
     lives: Option<Lives>,
     table: Arc<ServiceTable>,
@@ -42,6 +52,9 @@ impl Tracked {
             registry: (*registry.name).into(),
             name: (*service.name).into(),
             index: Index::new(service.layout(registry), service.exclusive),
+            guard: Guard::new(service.guard),
+            judged: Vec::new(),
+            told_spared: 0,
             lives,
             table: Arc::default(),
             end_streams: service.end_streams,
@@ -107,9 +120,11 @@ impl Tracked {
     }
 
     /// What everybody may see of it now.
-    pub(super) fn show(&mut self, shared: &Lives) -> Service {
-        let lives = self.lives.as_ref().unwrap_or(shared);
-        let changes = self.index.changes(lives);
+    pub(super) fn show(&mut self, shared: &mut Lives, now: Instant, metrics: &Metrics) -> Service {
+        let mut own = self.lives.take();
+        let changes = self.changes(own.as_mut().unwrap_or(shared), now);
+        self.lives = own;
+        self.tell(metrics);
         if !changes.is_empty() {
             self.table = Arc::new(self.table.with(changes));
         }
@@ -119,8 +134,73 @@ impl Tracked {
             table: self.table.clone(),
             state: self.state,
             end_streams: self.end_streams,
+            spared: self.guard.figures().spared,
             rejected: self.index.rejected().clone(),
             suspended: self.index.suspended().clone(),
+        }
+    }
+
+    /// Time went by. Whether there is anything new to show.
+    pub(super) fn tick(&mut self, shared: &mut Lives, now: Instant) -> bool {
+        let before = self.guard.figures();
+        if before.gone == 0 {
+            return false;
+        }
+        let lives = self.lives.as_mut().unwrap_or(shared);
+        let all: Option<iter::Empty<_>> = None;
+        self.judged.extend(self.guard.judge(all, &mut Now { index: &self.index, lives, now }));
+        self.guard.figures() != before || !self.judged.is_empty()
+    }
+
+    /// Takes it that all instances that are spared are gone. How many there were.
+    pub(super) fn release(&mut self, shared: &mut Lives) -> usize {
+        let spared = self.guard.figures().spared;
+        self.judged.extend(self.guard.release(self.lives.as_mut().unwrap_or(shared)));
+        spared
+    }
+
+    /// Tells the workers who is gone. Whether there is anybody.
+    pub(super) fn settle(&mut self) -> bool {
+        self.lives.as_mut().is_some_and(Lives::settle)
+    }
+
+    /// The symbols that have others than before, as the registry says and as the guard sees it.
+    fn changes(&mut self, lives: &mut Lives, now: Instant) -> Vec<(Symbol, Arc<[Arc<Instance>]>)> {
+        let mut changes = self.index.changes(lives);
+        let at = &mut Now { index: &self.index, lives, now };
+        for (symbol, after) in &changes {
+            if let Lookup::Known(before) = self.table.lookup(symbol.as_str()) {
+                self.guard.follow(symbol, before, after, at);
+            }
+        }
+        self.judged.extend(self.guard.judge(Some(changes.iter().map(|(symbol, _)| symbol)), at));
+        for (symbol, nobody) in changes.iter_mut().filter(|(_, after)| after.is_empty()) {
+            *nobody = self.guard.spared_of(symbol);
+        }
+        // Nobody else owns these.
+        let judged = std::mem::take(&mut self.judged);
+        changes.extend(judged.into_iter().map(|symbol| (symbol.clone(), self.guard.spared_of(&symbol))));
+        changes
+    }
+
+    /// Says aloud when instances are spared, and when that is over.
+    fn tell(&mut self, metrics: &Metrics) {
+        let (service, spared, before) = (&*self.name, self.guard.figures().spared, self.told_spared);
+        if spared == before {
+            return;
+        }
+        let event = if spared > before { RegistryEvent::Spared } else { RegistryEvent::Released };
+        metrics.registry_event(&self.registry, service, event, spared.abs_diff(before) as u64);
+        self.told_spared = spared;
+        let registered = self.index.registrations();
+        match (before, spared) {
+            (0, _) => error!(
+                service, spared, registered, rule = ?self.guard.rule(),
+                "most instances left the registry at once: those whose connections live serve on while nobody else owns \
+                 their symbol; if they are gone, POST /release?service={service} to the admin listener"
+            ),
+            (_, 0) => warn!(service, registered, "no instance that left the registry serves on any more"),
+            _ => debug!(service, spared, registered, "instances that left the registry serve on"),
         }
     }
 

@@ -6,7 +6,12 @@ mod ejecting;
 mod health;
 mod peer;
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use rustc_hash::FxHashMap;
 
@@ -24,6 +29,8 @@ pub(super) struct Upstreams {
     settings: Rc<Settings>,
     peers: RefCell<Peers>,
     asked: RefCell<Asked>,
+    /// See [`Snapshot::partings`].
+    partings: Cell<u64>,
 }
 
 /// Under which names the instances of each service are asked for their health, as the routes say.
@@ -100,7 +107,8 @@ impl Settings {
 impl Upstreams {
     /// Without any connection.
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings: Rc::new(settings), peers: RefCell::default(), asked: RefCell::default() }
+        let (peers, asked, partings) = Default::default();
+        Self { settings: Rc::new(settings), peers, asked, partings }
     }
 
     /// How the instance stands with calls of a route.
@@ -151,11 +159,15 @@ impl Upstreams {
                 &same.unwrap_or(&none).table,
                 |gone| self.close_unregistered(worker, &gone.live),
                 |here| {
-                    if here.live.registered() {
+                    if here.live.registered() && !here.live.parted() {
                         self.keep_warm(worker, &here.live, at);
                     }
                 },
             );
+        }
+        if self.partings.replace(snapshot.partings) != snapshot.partings {
+            let all: Vec<_> = self.peers.borrow().all.values().map(|peer| peer.live().clone()).collect();
+            all.iter().for_each(|live| self.close_unregistered(worker, live));
         }
     }
 

@@ -39,6 +39,7 @@ pub struct Live {
     latency_us: AtomicU32,
     connections: AtomicU32,
     registered: AtomicBool,
+    parted: AtomicBool,
     ejection: Ejection,
     announced: AtomicU32,
     health: AtomicU32,
@@ -56,6 +57,7 @@ impl Live {
             latency_us: AtomicU32::new(0),
             connections: AtomicU32::new(0),
             registered: AtomicBool::new(true),
+            parted: AtomicBool::new(false),
             ejection: Ejection::default(),
             announced: AtomicU32::new(0),
             health: AtomicU32::new(0),
@@ -115,6 +117,17 @@ impl Live {
     /// Said by the one writer of the table.
     pub fn set_registered(&self, registered: bool) {
         self.registered.store(registered, Relaxed);
+    }
+
+    /// Whether the registry took it back a moment ago: what is open may serve on, nothing new is opened, because whoever
+    /// listens there next may be another process.
+    pub fn parted(&self) -> bool {
+        self.parted.load(Relaxed)
+    }
+
+    /// Said by the one writer of the table.
+    pub fn set_parted(&self, parted: bool) {
+        self.parted.store(parted, Relaxed);
     }
 
     /// Whether calls keep away from it because of how it failed.

@@ -5,7 +5,7 @@ use std::{ops::Range, path::Path};
 use toml::Spanned;
 
 use super::{Mistakes, tls};
-use crate::config::{Registry, Service, defaults, error::suggestion, raw};
+use crate::config::{Guard, Registry, Service, defaults, error::suggestion, raw};
 
 /// All services: those with a `[[service]]` of their own first.
 pub(super) struct Services {
@@ -22,8 +22,8 @@ impl Services {
             let registry = registry(service.registry, service.name.get_ref(), registries, mistakes);
             let name = service.name.into_inner();
             let tls = service.tls.map(|tls| tls::service(tls, &name, base, mistakes));
-            let (exclusive, end_streams) = (service.exclusive, service.end_streams);
-            Service { name, registry, key: service.key, exclusive, end_streams, tls }
+            let raw::Service { key, exclusive, end_streams, guard, .. } = service;
+            Service { name, registry, key, exclusive, end_streams, guard, tls }
         });
         Self { services: services.collect(), unused }
     }
@@ -37,7 +37,16 @@ impl Services {
         let place = self.services.iter().position(|service| service.name == *text).unwrap_or_else(|| {
             let name = text.clone();
             let exclusive = defaults::exclusive();
-            self.services.push(Service { name, registry: 0, key: None, exclusive, end_streams: false, tls: None });
+            let guard = Guard::default();
+            self.services.push(Service {
+                name,
+                registry: 0,
+                key: None,
+                exclusive,
+                end_streams: false,
+                guard,
+                tls: None,
+            });
             self.services.len() - 1
         });
         if let Some(unused) = self.unused.get_mut(place) {

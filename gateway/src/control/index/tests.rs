@@ -33,6 +33,7 @@ impl Table {
     }
 
     fn changes(&mut self) -> BTreeSet<String> {
+        self.lives.settle();
         let changes = self.index.changes(&self.lives);
         let names = changes.iter().map(|(symbol, _)| symbol.to_string()).collect();
         for (symbol, instances) in changes {

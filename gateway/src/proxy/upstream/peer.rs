@@ -162,11 +162,13 @@ impl Peer {
         let _ = self.open(worker);
     }
 
-    /// The address may have been registered once more: then nobody waits any longer before it is connected.
+    /// The address may have been registered once more: then nobody waits any longer before it is connected, and a
+    /// connection that was given up is wanted again.
     pub(super) fn look_for_announcement(self: &Rc<Self>, worker: &Rc<Worker>) {
         let announced = self.live.announced();
         let news = self.announced.replace(announced) != announced;
-        if news && self.warm.get() && !self.is_ready() {
+        let given_up = matches!(*self.attempt.borrow(), Attempt::None);
+        if (news || given_up) && self.warm.get() && !self.is_ready() {
             self.open_ahead(worker);
         }
     }
@@ -221,6 +223,9 @@ impl Peer {
     pub(super) fn open(self: &Rc<Self>, worker: &Rc<Worker>) -> Result<(), String> {
         if self.links.borrow().len() >= MAX_CONNECTIONS {
             return Ok(());
+        }
+        if self.live.parted() {
+            return Err("the registry took it back, and nothing new is opened".into());
         }
         let mut attempt = self.attempt.borrow_mut();
         match &*attempt {
@@ -303,7 +308,7 @@ impl Peer {
                 }
                 let _ = time::timeout(pause(failures), self.wanted.notified()).await;
             }
-            if self.closed.get() || (failures > 0 && self.is_ready()) {
+            if self.closed.get() || self.live.parted() || (failures > 0 && self.is_ready()) {
                 return self.conclude(&worker, Attempt::None);
             }
             self.attempt.replace(Attempt::UnderWay);
