@@ -234,9 +234,6 @@ impl Guard {
             }
             lives.let_go(address);
         }
-        if self.figures.gone == 0 {
-            self.most = 0;
-        }
     }
 }
 
