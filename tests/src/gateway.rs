@@ -7,7 +7,7 @@ mod log;
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ExitStatus},
     time::Duration,
 };
@@ -166,6 +166,17 @@ impl Gateway {
         self.status("VmRSS:") * 1024
     }
 
+    /// The CPU time of all its threads so far.
+    pub fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        tasks.map(|task| on_cpu(&task.unwrap().path())).sum()
+    }
+
+    /// The CPU time of its main thread, which is that of the control plane.
+    pub fn cpu_of_control(&self) -> Duration {
+        on_cpu(format!("/proc/{0}/task/{0}", self.child.id()).as_ref())
+    }
+
     /// Its threads.
     pub fn threads(&self) -> u64 {
         self.status("Threads:")
@@ -223,4 +234,10 @@ impl Drop for Gateway {
             self.log.print();
         }
     }
+}
+
+/// The CPU time of a thread; none when it has ended.
+fn on_cpu(task: &Path) -> Duration {
+    let times = std::fs::read_to_string(task.join("schedstat")).unwrap_or_default();
+    Duration::from_nanos(times.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or_default())
 }

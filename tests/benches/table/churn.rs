@@ -1,0 +1,118 @@
+//! A minute of a thousand puts a second to a large table, while calls flow and new symbols are asked for.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use etcd_client::Client as EtcdClient;
+use symgate_tests::{
+    Etcd, Gateway, Instance,
+    client::{Client, ask},
+};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    SYMBOLS,
+    fill::{self, entry, fill},
+    print, settled,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// Calls before the churn begins, to compare with.
+const BEFORE: Duration = Duration::from_secs(20);
+/// Each puts a hundred times a second.
+const WRITERS: usize = 10;
+const BETWEEN_PUTS: Duration = Duration::from_millis(10);
+const BETWEEN_CALLS: Duration = Duration::from_millis(2);
+const BETWEEN_PROBES: Duration = Duration::from_millis(100);
+
+pub(super) async fn measure() {
+    let etcd = Etcd::start().await;
+    fill(&etcd, "klineRpc", SYMBOLS).await;
+    let probes: Vec<_> = (0..MINUTE.as_millis() / BETWEEN_PROBES.as_millis()).map(|n| format!("PROBE{n}")).collect();
+    let owned: Vec<_> = probes.iter().map(String::as_str).chain(["STEADY"]).collect();
+    let instance = Instance::start(&owned).await;
+    etcd.put("klineRpc/STEADY/1", instance.address().to_string()).await;
+    let shared = "[[service]]\nname = \"klineRpc\"\nexclusive = false";
+    let gateway = Gateway::builder().etcd(&etcd).more(shared).start().await;
+    gateway.ready().await;
+    gateway.serving(&["STEADY"]).await;
+    let resident = settled(&gateway).await;
+
+    print("a call, every 2 ms, before", calls(gateway.client(), BEFORE).await);
+    let (control, all) = (gateway.cpu_of_control(), gateway.cpu());
+    let (ended, puts) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        writers.spawn(write(etcd.client().await, writer, ended.clone(), puts.clone()));
+    }
+    let start = Instant::now();
+    let flowing = tokio::spawn(calls(gateway.client(), MINUTE));
+    let routable = probe(etcd.client().await, gateway.client(), &probes, instance.address().to_string()).await;
+    let latencies = flowing.await.expect("the calls end");
+    let took = start.elapsed().as_secs_f64();
+    ended.store(true, Relaxed);
+    writers.join_all().await;
+    let share = |used: Duration| 100.0 * used.as_secs_f64() / took;
+    print("the same during churn", latencies);
+    print("put -> routable during churn", routable);
+    println!(
+        "{:.0} puts/s for {took:.0} s: the control thread used {:.1} % of a core, the whole gateway {:.1} %; resident {} MiB before, {} MiB after",
+        puts.load(Relaxed) as f64 / took,
+        share(gateway.cpu_of_control() - control),
+        share(gateway.cpu() - all),
+        resident >> 20,
+        settled(&gateway).await >> 20
+    );
+}
+
+/// Gives instances all over the table other addresses.
+async fn write(mut client: EtcdClient, writer: usize, ended: Arc<AtomicBool>, puts: Arc<AtomicU64>) {
+    let mut every = interval(BETWEEN_PUTS);
+    every.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    for turn in 0_usize.. {
+        every.tick().await;
+        if ended.load(Relaxed) {
+            return;
+        }
+        // A prime, so that one writer goes all over the table.
+        let n = (writer + turn * WRITERS * 7_919) % (SYMBOLS * fill::INSTANCES);
+        let (key, address) = entry("klineRpc", n, 1 + u16::try_from(turn % 60_000).unwrap());
+        client.put(key, address, None).await.expect("a put");
+        puts.fetch_add(1, Relaxed);
+    }
+}
+
+/// How long calls took that were made at an even rate for this long.
+async fn calls(mut client: Client, time: Duration) -> Vec<Duration> {
+    let (start, mut every, mut took) = (Instant::now(), interval(BETWEEN_CALLS), Vec::new());
+    every.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    while start.elapsed() < time {
+        every.tick().await;
+        let call = Instant::now();
+        client.get_kline(ask("STEADY")).await.expect("its instance is there");
+        took.push(call.elapsed());
+    }
+    took
+}
+
+/// How long it took from the put of a symbol to the first call that was answered by its instance, which is connected.
+async fn probe(mut etcd: EtcdClient, mut client: Client, symbols: &[String], address: String) -> Vec<Duration> {
+    let (mut every, mut took) = (interval(BETWEEN_PROBES), Vec::new());
+    every.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    for symbol in symbols {
+        every.tick().await;
+        let put = Instant::now();
+        etcd.put(format!("klineRpc/{symbol}/1"), address.clone(), None).await.expect("a put");
+        while client.get_kline(ask(symbol)).await.is_err() {}
+        took.push(put.elapsed());
+    }
+    took
+}
