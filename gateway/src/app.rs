@@ -53,6 +53,7 @@ pub fn run(config: &Config, program: Option<PathBuf>) -> anyhow::Result<()> {
     let mut config = config.clone();
     // Port 0 lets the system choose; an entry that names the chosen one is still this gateway.
     config.listen.address = data.local_addr()?;
+    config.admin.address = admin.local_addr()?;
     let host = host(&config, program)?;
     let runtime = LocalRuntime::new().context("the control thread has no runtime")?;
     let served = runtime.block_on(serve(&config, host, data, admin));
@@ -104,13 +105,12 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
 
     let announcing = Announcing::start(config, &readers)?;
 
-    let admin_address = admin.local_addr()?;
     let view = admin::View { readers: readers.clone(), metrics: metrics.clone() };
     spawn_local(admin::serve(tokio::net::TcpListener::from_std(admin)?, view, shutdown.clone()));
     let (listen, upstream) = (config.listen.clone(), config.upstream.clone());
     let proxy = Proxy { listener: data, listen, upstream, readers, metrics, shutdown: shutdown.clone() };
     let proxy = proxy::start(proxy).context("the data plane cannot start")?;
-    info!(listener = "admin", address = %admin_address, "listening");
+    info!(listener = "admin", address = %config.admin.address, "listening");
 
     let proxy = spawn_blocking(|| proxy.join());
     let end = end(&config.listen, announcing, trigger, signals, proxy);

@@ -7,6 +7,7 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,7 +24,7 @@ pub use self::{
     units::{lease_time, parse_duration as duration},
     upstream::Upstream,
 };
-use crate::routing::{KeyTemplate, Layout};
+use crate::routing::{KeyTemplate, Layout, Networks};
 pub use crate::telemetry::Format as LogFormat;
 
 mod defaults;
@@ -139,6 +140,8 @@ pub struct Registry {
     pub source: Source,
     /// Where the table is kept for a start at which an etcd cannot be heard; `None`: nowhere.
     pub keep: Option<Keep>,
+    /// Where its instances may be; `None`: anywhere.
+    pub networks: Option<Arc<Networks>>,
 }
 
 /// A table that is kept on disk.

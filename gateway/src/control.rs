@@ -12,6 +12,7 @@ mod guard;
 mod index;
 mod kept;
 mod lives;
+mod own;
 mod rereads;
 mod sources;
 mod survey;
@@ -66,8 +67,9 @@ impl Control {
     /// Of a gateway whose registries were not heard yet; `plugins` are those of the configuration, in its order, and
     /// `secured` what its files of TLS make.
     pub fn new(config: &Config, plugins: Vec<Arc<Plugin>>, secured: &[Secured], metrics: Metrics) -> (Self, Readers) {
-        let mut services: Vec<_> = Tracked::all(config).collect();
-        let (mut lives, now) = (Lives::new(config.listen.address), Instant::now().into_std());
+        let (own, now) = (Own::of(config), Instant::now().into_std());
+        let mut services: Vec<_> = Tracked::all(config, &own).collect();
+        let mut lives = Lives::new(own);
         let rules = config.routes.iter().cloned();
         let routes = Routes::new(rules.map(|route| (route.path.clone(), route.condition.clone(), Arc::new(route))));
         let next = Snapshot {

@@ -21,6 +21,7 @@ pub mod tls;
 // F1: the configuration
 pub mod config;
 // F0: pure values and small foundations
+pub mod interfaces;
 pub mod metrics;
 pub mod routing;
 pub mod shutdown;

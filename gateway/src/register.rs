@@ -19,13 +19,10 @@ use crate::{
 mod announcement;
 mod command;
 mod health;
-mod interfaces;
 mod owner_file;
 mod session;
 
-pub use self::{
-    announcement::Announcement, command::Command, health::Health, interfaces::private_address, owner_file::OwnerFile,
-};
+pub use self::{announcement::Announcement, command::Command, health::Health, owner_file::OwnerFile};
 
 /// Looks after one registration.
 pub struct Registrar {

@@ -4,6 +4,7 @@
 mod address;
 mod call;
 mod instance;
+mod networks;
 mod registration;
 mod routes;
 mod symbol;
@@ -12,6 +13,7 @@ mod table;
 pub use address::{Address, BadAddress};
 pub use call::{Found, Head};
 pub use instance::{Ejected, Ejection, Failure, Instance, Live};
+pub use networks::Networks;
 pub use registration::{BadRegistration, KeyTemplate, Labels, Layout, Registration};
 pub use routes::{Condition, PathMatch, Routes};
 pub use symbol::Symbol;

@@ -24,6 +24,7 @@ mod kept_table;
 mod lifecycle;
 mod mass_delete;
 mod misbehaving;
+mod networks;
 mod outage;
 mod ownership;
 mod passing;

@@ -10,7 +10,7 @@ use symgate::config::Config;
 /// The floors of the gateway, lowest first. Imports go down; rooms of one floor never import one another, except on the
 /// lowest, whose rooms are small foundations.
 const FLOORS: [&[&str]; 7] = [
-    &["routing", "metrics", "telemetry", "shutdown"],
+    &["routing", "metrics", "telemetry", "shutdown", "interfaces"],
     &["config"],
     &["plugin", "http2", "tls", "etcd"],
     &["snapshot"],

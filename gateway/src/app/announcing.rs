@@ -12,7 +12,8 @@ use tracing::warn;
 use crate::{
     admin,
     config::{Config, Register, Registry, Source},
-    register::{Announcement, Registrar, private_address},
+    interfaces::private_address,
+    register::{Announcement, Registrar},
     routing::Address,
     snapshot::Readers,
 };

@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum, error::ErrorKind};
 use crate::{
     app::Sidecar,
     config::{self, Etcd, Format, LogFormat},
-    register::{Announcement, Health, private_address},
+    interfaces::private_address,
+    register::{Announcement, Health},
     routing::Address,
     telemetry,
 };

@@ -18,7 +18,7 @@ pub(super) const SELECT: Builtin = Builtin::LeastLoaded;
 /// The registry when the configuration names none: a file beside it.
 pub(super) fn registry(base: &Path) -> Registry {
     let source = Source::File(base.join("instances.toml"));
-    Registry { name: "main".into(), prefix: String::new(), source, keep: None }
+    Registry { name: "main".into(), prefix: String::new(), source, keep: None, networks: None }
 }
 
 /// Where compiled plugins are kept: what a service manager made for it, else the user's cache. None without either.

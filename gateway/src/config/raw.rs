@@ -55,6 +55,7 @@ pub(super) struct Registry {
     pub(super) file: Option<PathBuf>,
     pub(super) etcd: Option<Spanned<Etcd>>,
     pub(super) keep: Option<Spanned<Keep>>,
+    pub(super) networks: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// `etcd = { ... }`

@@ -42,7 +42,8 @@ const MINIMAL: &str = "[[route]]\nmatch = '/'\nservice = 'klineRpc'\n";
 fn a_route_is_enough() {
     let config = read(MINIMAL);
     let file = Source::File("/etc/symgate/instances.toml".into());
-    assert_eq!(config.registries, [Registry { name: "main".into(), prefix: String::new(), source: file, keep: None }]);
+    let registry = Registry { name: "main".into(), prefix: String::new(), source: file, keep: None, networks: None };
+    assert_eq!(config.registries, [registry]);
     assert_eq!(
         config.services,
         [Service {
@@ -217,7 +218,7 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn the_example_shows_every_key() {
-    let sections: [(&str, &str); 16] = [
+    let sections: [(&str, &str); 17] = [
         ("", ""),
         ("[listen]", "[listen]"),
         ("[listen]", "[listen]\n[listen.tls]"),

@@ -12,7 +12,7 @@ use super::{
     lives::Lives,
     source::{Entry, Event},
 };
-use crate::routing::{Address, Instance, Layout, Registration, Symbol};
+use crate::routing::{Address, Instance, Layout, Networks, Registration, Symbol};
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +22,7 @@ mod tests;
 pub(crate) struct Index {
     layout: Layout,
     exclusive: bool,
+    networks: Option<Arc<Networks>>,
     held: FxHashMap<Arc<str>, Held>,
     by_symbol: FxHashMap<Symbol, BTreeSet<Arc<str>>>,
     by_address: FxHashMap<Address, BTreeSet<Arc<str>>>,
@@ -72,6 +73,7 @@ impl Index {
         Self {
             layout,
             exclusive,
+            networks: None,
             held: FxHashMap::default(),
             by_symbol: FxHashMap::default(),
             by_address: FxHashMap::default(),
@@ -79,6 +81,11 @@ impl Index {
             suspended: Arc::default(),
             touched: FxHashSet::default(),
         }
+    }
+
+    /// Only addresses of these networks are instances; `None`: all are.
+    pub(crate) fn within(self, networks: Option<Arc<Networks>>) -> Self {
+        Self { networks, ..self }
     }
 
     /// The whole list: entries that are not in it are gone, entries that did not change stay untouched.
@@ -143,11 +150,9 @@ impl Index {
 
     fn put(&mut self, entry: Entry, lives: &mut Lives) -> Vec<Remark> {
         let Entry { key, value, create_revision, mod_revision } = entry;
-        let registration = self.layout.read(&key, &value).map_err(|error| error.to_string()).and_then(|registration| {
-            let own = lives.is_own(&registration.address);
-            if own { Err(format!("{} is this gateway itself", registration.address)) } else { Ok(registration) }
-        });
-        let registration = match registration {
+        let read = self.layout.read(&key, &value).map_err(|error| error.to_string());
+        let read = read.and_then(|read| self.refuse(&read.address, lives).map_or(Ok(read), Err));
+        let registration = match read {
             Ok(registration) => registration,
             Err(reason) => {
                 self.remove(&key, lives);
@@ -162,6 +167,15 @@ impl Index {
             return Vec::new();
         }
         self.insert(key.into(), held, lives)
+    }
+
+    /// Why an address that can be dialled is no instance all the same.
+    fn refuse(&self, address: &Address, lives: &Lives) -> Option<String> {
+        let outside = || {
+            let outside = self.networks.as_ref().is_some_and(|networks| !networks.allow(address));
+            outside.then(|| format!("{address} is outside the `networks` of its [[registry]]"))
+        };
+        lives.refuse(address).or_else(outside)
     }
 
     fn accept(&mut self, key: &str) {

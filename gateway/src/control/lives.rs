@@ -1,12 +1,14 @@
 //! The live state of every registered address. It belongs to the address and to how it is spoken to: services, symbols
 //! and registrations come and go above it. All services without TLS share one book; one with TLS has its own, because a
-//! connection without it, or with another name to prove, is none for its calls.
+//! connection without it, or with another name to prove, is none for its calls. So has one whose registry says in which
+//! networks a name may lead: a connection to where it may not lead is none for its calls either.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::routing::{Address, Live};
+use super::own::Own;
+use crate::routing::{Address, Live, Networks};
 
 /// One [`Live`] per registered address.
 #[derive(Debug)]
@@ -14,8 +16,9 @@ pub(crate) struct Lives {
     by_address: FxHashMap<Address, Named>,
     /// Whose last registration went, or that nobody holds any more, until [`Self::settle`].
     parting: Vec<Address>,
-    own: SocketAddr,
+    own: Own,
     tls: Option<usize>,
+    networks: Option<Arc<Networks>>,
 }
 
 /// What is known live of an address, and by whom it is named.
@@ -29,27 +32,29 @@ struct Named {
 
 impl Lives {
     /// None yet; `own` is where the gateway itself listens.
-    pub(crate) fn new(own: SocketAddr) -> Self {
-        Self { by_address: FxHashMap::default(), parting: Vec::new(), own, tls: None }
+    pub(crate) fn new(own: Own) -> Self {
+        Self { by_address: FxHashMap::default(), parting: Vec::new(), own, tls: None, networks: None }
     }
 
-    /// None yet, of the instances of the service at this place, which are spoken to with TLS.
-    pub(crate) fn over_tls(own: SocketAddr, service: usize) -> Self {
-        Self { tls: Some(service), ..Self::new(own) }
+    /// Of instances that are spoken to with TLS, as the service at this place says; `None`: without.
+    pub(crate) fn over_tls(self, service: Option<usize>) -> Self {
+        Self { tls: service, ..self }
     }
 
-    /// Whether calls to the address would come back to this gateway.
-    pub(crate) fn is_own(&self, address: &Address) -> bool {
-        let same_host = address.host().parse().is_ok_and(|host: std::net::IpAddr| {
-            host == self.own.ip() || self.own.ip().is_unspecified() && host.is_loopback()
-        });
-        same_host && address.port() == self.own.port()
+    /// Of instances whose names may lead into these networks only.
+    pub(crate) fn within(self, networks: Option<Arc<Networks>>) -> Self {
+        Self { networks, ..self }
+    }
+
+    /// Why the address is no instance: calls to it would come back to this gateway.
+    pub(crate) fn refuse(&self, address: &Address) -> Option<String> {
+        self.own.refuse(address)
     }
 
     /// One more registration of the address.
     pub(crate) fn acquire(&mut self, address: &Address) {
-        let new =
-            || Named { live: Arc::new(Live::new(address.clone()).over_tls(self.tls)), registrations: 0, holders: 0 };
+        let live = || Live::new(address.clone()).over_tls(self.tls).within(self.networks.clone());
+        let new = || Named { live: Arc::new(live()), registrations: 0, holders: 0 };
         let named = self.by_address.entry(address.clone()).or_insert_with(new);
         named.registrations += 1;
         named.live.set_parted(false);

@@ -10,6 +10,7 @@ use tokio::{
 use super::{
     UPDATES,
     lives::Lives,
+    own::Own,
     source::{Change, Update},
     sources,
     tracked::Tracked,
@@ -27,8 +28,9 @@ const GRACE: Duration = Duration::from_secs(1);
 pub async fn survey(config: &Config) -> Vec<Result<Service, String>> {
     let (sender, mut updates) = mpsc::channel(UPDATES);
     sources::spawn(config, move |_registry| sender.clone());
-    let (mut lives, metrics) = (Lives::new(config.listen.address), Metrics::new());
-    let mut heard: Vec<_> = Tracked::all(config).map(|tracked| (tracked, Some(silence()))).collect();
+    let (own, metrics) = (Own::of(config), Metrics::new());
+    let mut heard: Vec<_> = Tracked::all(config, &own).map(|tracked| (tracked, Some(silence()))).collect();
+    let mut lives = Lives::new(own);
     let until = Instant::now() + patience(config);
     while heard.iter().any(|(_, missing)| missing.is_some())
         && let Ok(Some(Update { service, change })) = timeout_at(until, updates.recv()).await

@@ -13,6 +13,7 @@ use super::{
     index::{Index, Remark},
     lives::Lives,
     source::{Change, Event},
+    own::Own,
 };
 use crate::{
     config::{self, Config},
@@ -31,7 +32,7 @@ pub(super) struct Tracked {
     judged: Vec<Symbol>,
     /// How many instances were spared when that was told.
     told_spared: usize,
-    /// Its own book of live state; `None`: that of all services without TLS.
+    /// Its own book of live state; `None`: that of all services that need none of their own.
     lives: Option<Lives>,
     table: Arc<ServiceTable>,
     end_streams: bool,
@@ -40,10 +41,14 @@ pub(super) struct Tracked {
 
 impl Tracked {
     /// All services of a configuration, in its order.
-    pub(super) fn all(config: &Config) -> impl Iterator<Item = Self> {
+    pub(super) fn all(config: &Config, own: &Own) -> impl Iterator<Item = Self> {
         config.services.iter().enumerate().filter_map(|(place, service)| {
-            let lives = service.tls.as_ref().map(|_| Lives::over_tls(config.listen.address, place));
-            Some(Self::new(config.registries.get(service.registry)?, service, lives))
+            let registry = config.registries.get(service.registry)?;
+            let tls = service.tls.as_ref().map(|_| place);
+            let networks = registry.networks.clone().filter(|networks| networks.look_behind_names());
+            let apart = tls.is_some() || networks.is_some();
+            let lives = apart.then(|| Lives::new(own.clone()).over_tls(tls).within(networks));
+            Some(Self::new(registry, service, lives))
         })
     }
 
@@ -51,7 +56,7 @@ impl Tracked {
         Self {
             registry: (*registry.name).into(),
             name: (*service.name).into(),
-            index: Index::new(service.layout(registry), service.exclusive),
+            index: Index::new(service.layout(registry), service.exclusive).within(registry.networks.clone()),
             guard: Guard::new(service.guard),
             judged: Vec::new(),
             told_spared: 0,

@@ -8,7 +8,7 @@ use std::sync::{
 };
 
 pub use self::ejection::{Ejected, Ejection, Failure};
-use super::{Address, Labels};
+use super::{Address, Labels, Networks};
 
 /// Values of [`Live::health`].
 const SERVES: u32 = 1;
@@ -45,6 +45,7 @@ pub struct Live {
     health: AtomicU32,
     tls_failed: AtomicBool,
     tls: Option<usize>,
+    networks: Option<Arc<Networks>>,
     id: u64,
     address: Address,
 }
@@ -63,6 +64,7 @@ impl Live {
             health: AtomicU32::new(0),
             tls_failed: AtomicBool::new(false),
             tls: None,
+            networks: None,
             id: address.id(),
             address,
         }
@@ -72,6 +74,17 @@ impl Live {
     #[must_use]
     pub fn over_tls(self, service: Option<usize>) -> Self {
         Self { tls: service, ..self }
+    }
+
+    /// Reached in these networks only, whatever its name stands for; `None`: anywhere.
+    #[must_use]
+    pub fn within(self, networks: Option<Arc<Networks>>) -> Self {
+        Self { networks, ..self }
+    }
+
+    /// The networks that it may be reached in; `None`: all.
+    pub fn networks(&self) -> Option<&Networks> {
+        self.networks.as_deref()
     }
 
     /// The place of the service that says how TLS is spoken with it; `None`: it is not.

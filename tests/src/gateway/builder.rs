@@ -22,6 +22,7 @@ pub struct Plugin(Table);
 pub struct Builder {
     registry: Option<Value>,
     keep: Option<Table>,
+    networks: Vec<Value>,
     plugins: Vec<Plugin>,
     routes: Vec<Route>,
     listen: Table,
@@ -128,6 +129,12 @@ impl Builder {
         self
     }
 
+    /// Instances may be in these networks, and have these names, only.
+    pub fn networks(mut self, networks: &[&str]) -> Self {
+        self.networks = networks.iter().map(|text| Value::from(*text)).collect();
+        self
+    }
+
     /// One route more.
     pub fn route(mut self, route: Route) -> Self {
         self.routes.push(route);
@@ -204,6 +211,9 @@ impl Builder {
         registry.insert(if source.is_str() { "file" } else { "etcd" }.into(), source);
         if let Some(keep) = self.keep {
             registry.insert("keep".into(), keep.into());
+        }
+        if !self.networks.is_empty() {
+            registry.insert("networks".into(), self.networks.into());
         }
         config.insert("registry".into(), Value::Array(vec![registry.into()]));
         config.insert("plugin".into(), self.plugins.into_iter().map(|plugin| plugin.0).collect::<Vec<_>>().into());

@@ -6,7 +6,10 @@ use http::Uri;
 use toml::Spanned;
 
 use super::Mistakes;
-use crate::config::{Etcd, Keep, Registry, Source, defaults, raw};
+use crate::{
+    config::{Etcd, Keep, Registry, Source, defaults, raw},
+    routing::Networks,
+};
 
 pub(super) fn registries(raw: Vec<raw::Registry>, base: &Path, mistakes: &mut Mistakes) -> Vec<Registry> {
     mistakes.unique("registry", raw.iter().map(|registry| &registry.name));
@@ -43,7 +46,24 @@ fn one(raw: raw::Registry, base: &Path, mistakes: &mut Mistakes) -> Registry {
         }
     };
     let keep = keep(raw.keep, &source, base, mistakes);
-    Registry { name, prefix: raw.prefix, source, keep }
+    let networks = raw.networks.map(|list| networks(&list, mistakes).into());
+    Registry { name, prefix: raw.prefix, source, keep, networks }
+}
+
+fn networks(raw: &Spanned<Vec<Spanned<String>>>, mistakes: &mut Mistakes) -> Networks {
+    let mut networks = Networks::default();
+    if raw.get_ref().is_empty() {
+        mistakes.say(
+            raw.span(),
+            "an empty list would allow no instance; write networks, or remove `networks` to allow all",
+        );
+    }
+    for text in raw.get_ref() {
+        if let Err(wrong) = networks.add(text.get_ref()) {
+            mistakes.say(text.span(), format!("networks: {wrong}"));
+        }
+    }
+    networks
 }
 
 fn keep(raw: Option<Spanned<Keep>>, source: &Source, base: &Path, mistakes: &mut Mistakes) -> Option<Keep> {

@@ -29,7 +29,7 @@ impl Service {
     fn of(symbols: u16, rule: config::Guard) -> Self {
         let mut service = Self {
             index: Index::new(Layout::new("", "kline", None), true),
-            lives: Lives::new("127.0.0.1:9000".parse().expect("an address")),
+            lives: Lives::new(std::net::SocketAddr::from(([127, 0, 0, 1], 9000)).into()),
             guard: Guard::new(rule),
             shown: FxHashMap::default(),
             now: Instant::now(),

@@ -12,7 +12,8 @@ struct Table {
 impl Table {
     fn new(exclusive: bool) -> Self {
         let index = Index::new(Layout::new("", "kline", None), exclusive);
-        let lives = Lives::new("127.0.0.1:9000".parse().expect("an address"));
+        let own: std::net::SocketAddr = "127.0.0.1:9000".parse().expect("an address");
+        let lives = Lives::new(own.into());
         Self { index, lives, owners: BTreeMap::new(), remarks: Vec::new() }
     }
 
@@ -147,4 +148,20 @@ fn a_list_replaces_and_touches_only_what_differs() {
     table.list(&[("BTC/1", "h:1", 1), ("ETH/2", "h:9", 2), ("XRP/4", "h:4", 4)]);
     assert_eq!(table.changes(), ["ETH", "SOL", "XRP"].map(String::from).into());
     table.check("BTC", &["h:1"]).check("ETH", &["h:9"]).check("SOL", &[]).check("XRP", &["h:4"]);
+}
+
+#[test]
+fn an_address_outside_the_networks_is_rejected_and_one_that_moves_outside_leaves() {
+    let mut networks = Networks::default();
+    ["10.0.0.0/8", "*.internal"].iter().for_each(|text| networks.add(text).expect("a network or a name"));
+    let mut table = Table::new(true);
+    table.index = Index::new(Layout::new("", "kline", None), true).within(Some(Arc::new(networks)));
+    table.put("BTC/1", "10.0.0.1:1", 1).put("BTC/2", "k.internal:1", 2).check("BTC", &["10.0.0.1:1", "k.internal:1"]);
+    for address in ["192.0.2.1:1", "[::ffff:192.0.2.1]:1", "kline:1"] {
+        table.put("BTC/1", address, 3).check("BTC", &["k.internal:1"]);
+        let reason = format!("{address} is outside the `networks` of its [[registry]]");
+        assert_eq!(table.remarks, [Remark::Rejected { key: "kline/BTC/1".into(), reason }]);
+    }
+    table.put("BTC/1", "[::ffff:10.0.0.2]:1", 4).check("BTC", &["k.internal:1", "[::ffff:10.0.0.2]:1"]);
+    assert!(table.index.rejected().is_empty());
 }

@@ -4,7 +4,7 @@ use std::{io, pin::pin, rc::Rc, task::Poll, time::Instant};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{self, TcpStream},
     time,
 };
 
@@ -18,7 +18,7 @@ use crate::{
         secure,
         worker::Worker,
     },
-    routing::{Address, Failure},
+    routing::{Address, Failure, Live},
 };
 
 /// What a connection to an instance does with what it hears.
@@ -39,7 +39,7 @@ pub(super) async fn run(worker: &Rc<Worker>, peer: &Rc<Peer>, settings: &Setting
     let limit = time::Instant::now() + settings.connect_timeout;
     let late = |_elapsed| late(address, settings);
     let failed = |error| failed(address, &error);
-    let tcp = time::timeout_at(limit, connect(address)).await.map_err(late)?.map_err(failed)?;
+    let tcp = time::timeout_at(limit, connect(peer.live())).await.map_err(late)?.map_err(failed)?;
     if peer.live().tls().is_none() {
         return drive(worker, peer, settings, tcp, limit).await;
     }
@@ -123,8 +123,21 @@ fn failed(address: &Address, error: &dyn std::fmt::Display) -> String {
     format!("cannot connect to {address}: {error}")
 }
 
-async fn connect(address: &Address) -> io::Result<TcpStream> {
-    let tcp = TcpStream::connect((address.host(), address.port())).await?;
+/// What a name stands for is only known here: it must be within the networks of its registry, too.
+async fn connect(live: &Live) -> io::Result<TcpStream> {
+    let target = (live.address().host(), live.address().port());
+    let tcp = match live.networks() {
+        None => TcpStream::connect(target).await?,
+        Some(networks) => {
+            let found: Vec<_> = net::lookup_host(target).await?.collect();
+            let allowed: Vec<_> = found.iter().copied().filter(|at| networks.allow_ip(at.ip())).collect();
+            if allowed.is_empty() {
+                let text = format!("it stands for {found:?}, all outside the `networks` of its [[registry]]");
+                return Err(io::Error::other(text));
+            }
+            TcpStream::connect(&*allowed).await?
+        }
+    };
     tcp.set_nodelay(true)?;
     Ok(tcp)
 }

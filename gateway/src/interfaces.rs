@@ -1,6 +1,14 @@
-//! Which of this machine's addresses others reach it by. Sends nothing.
+//! This machine's addresses, and which of them others reach it by. Sends nothing.
 
-use std::net::IpAddr;
+use std::{io, net::IpAddr};
+
+/// The addresses of all interfaces as of now; they may change later.
+///
+/// # Errors
+/// When they cannot be listed.
+pub fn addresses() -> io::Result<Vec<IpAddr>> {
+    Ok(if_addrs::get_if_addrs()?.iter().map(if_addrs::Interface::ip).collect())
+}
 
 /// The first private address of an interface that is up; IPv4 before IPv6.
 ///
