@@ -207,6 +207,27 @@ pub struct Service {
     pub guard: Guard,
     /// How its instances are spoken to with TLS; `None`: without.
     pub tls: Option<ServiceTls>,
+    /// Where the symbols are listed that it should have instances of.
+    pub expected: Option<ExpectedSymbols>,
+}
+
+/// Where the symbols are listed that a service should have instances of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExpectedSymbols {
+    /// In the registry of the service: what follows this text in a key, after the prefix of the registry, is a symbol.
+    Prefix(String),
+    /// In a file, one a line.
+    File(PathBuf),
+}
+
+impl ExpectedSymbols {
+    /// What comes before the symbol in the keys of the list; nothing in a file.
+    pub fn prefix(&self, registry: &Registry) -> String {
+        match self {
+            Self::Prefix(prefix) => format!("{}{prefix}", registry.prefix),
+            Self::File(_) => String::new(),
+        }
+    }
 }
 
 /// A policy that routes may use.

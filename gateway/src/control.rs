@@ -7,7 +7,9 @@ pub mod file;
 pub mod file_watch;
 pub mod plugin_files;
 pub mod source;
+pub mod symbols_file;
 
+mod expected;
 mod guard;
 mod index;
 mod kept;
@@ -33,7 +35,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use self::{
-    certificate_files::CertificateUpdate, lives::Lives, plugin_files::PluginUpdate, rereads::Rereads, source::Update,
+    certificate_files::CertificateUpdate, lives::Lives, own::Own, plugin_files::PluginUpdate, rereads::Rereads, source::Update,
     tracked::Tracked,
 };
 use crate::{
@@ -51,6 +53,9 @@ const UPDATES: usize = 256;
 const GATHER: Duration = Duration::from_millis(2);
 /// Between two looks at the instances that left a moment ago.
 const LOOK: Duration = Duration::from_millis(250);
+/// Expected symbols that lose their last instance within this time are told of together; one that has another by then is
+/// not told of.
+const TELL: Duration = Duration::from_secs(1);
 
 /// Turns what registries and plugin files say into snapshots.
 pub struct Control {
@@ -100,6 +105,7 @@ impl Control {
         let mut looks = interval(LOOK);
         let mut due: Option<Instant> = None;
         let mut not_before = Instant::now();
+        let mut tell_at: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = shutdown.ended() => return,
@@ -107,6 +113,13 @@ impl Control {
                     self.publish();
                     due = None;
                     not_before = Instant::now() + GATHER;
+                    if tell_at.is_none() && self.services.iter().any(Tracked::has_news) {
+                        tell_at = Some(Instant::now() + TELL);
+                    }
+                }
+                () = sleep_until(tell_at.unwrap_or(not_before)), if tell_at.is_some() => {
+                    self.services.iter_mut().for_each(Tracked::tell);
+                    tell_at = None;
                 }
                 Some(update) = updates.recv() => self.registry_says(update),
                 Some(update) = plugins.recv() => self.plugin_changed(update),
@@ -139,9 +152,14 @@ impl Control {
     }
 
     fn registry_says(&mut self, update: Update) {
-        let Some(service) = self.services.get_mut(update.service) else { return };
-        service.hear(update.change, &mut self.lives, &self.metrics);
-        self.changed.insert(update.service);
+        let of_list = update.service.checked_sub(self.services.len());
+        let place = of_list.unwrap_or(update.service);
+        let Some(service) = self.services.get_mut(place) else { return };
+        match of_list {
+            Some(_) => service.hear_expected(update.change),
+            None => service.hear(update.change, &mut self.lives, &self.metrics),
+        }
+        self.changed.insert(place);
         self.dirty = true;
     }
 

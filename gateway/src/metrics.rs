@@ -1,5 +1,6 @@
 //! Counters for Prometheus. What is counted per call is looked up once and kept, never by label on the way of a call.
 
+mod expected;
 mod labels;
 mod registry;
 
@@ -61,6 +62,7 @@ pub struct Metrics {
     symbols: Family<ServiceLabels, Gauge>,
     instances: Family<ServiceLabels, Gauge>,
     spared: Family<ServiceLabels, Gauge>,
+    expected: expected::Expected,
     tasks: Family<ThreadLabels, Gauge>,
 }
 
@@ -150,6 +152,7 @@ impl Metrics {
             symbols: Family::default(),
             instances: Family::default(),
             spared: Family::default(),
+            expected: expected::Expected::default(),
             tasks: Family::default(),
         };
         let mut registry = Registry::with_prefix("symgate");
@@ -202,6 +205,7 @@ impl Metrics {
         registry.register("symbols", "Symbols known", self.symbols.clone());
         registry.register("instances", "Instances, once per symbol that they own", self.instances.clone());
         registry.register("spared_instances", "Instances that left the registry and serve on", self.spared.clone());
+        self.expected.register(registry);
         registry.register("tasks", "Tasks that have not ended, by thread", self.tasks.clone());
     }
 

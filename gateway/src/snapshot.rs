@@ -3,14 +3,18 @@
 
 mod doubts;
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use tokio::sync::{mpsc, watch};
 
 use crate::{
     config::Route,
     plugin::Plugin,
-    routing::{Routes, ServiceTable},
+    routing::{Routes, ServiceTable, Symbol},
     tls::Material,
 };
 
@@ -76,6 +80,21 @@ pub struct Service {
     pub rejected: Arc<BTreeMap<String, String>>,
     /// The entries that are not believed, because a newer one announces their address for another symbol.
     pub suspended: Arc<BTreeMap<String, String>>,
+    /// The symbols that it should have instances of, if somebody lists them.
+    pub expected: Option<Expectation>,
+}
+
+/// The symbols that a service should have instances of. Nothing is routed by it.
+#[derive(Clone, Debug, Default)]
+pub struct Expectation {
+    /// All of them.
+    pub listed: Arc<BTreeSet<Symbol>>,
+    /// Whether the list was read once.
+    pub loaded: bool,
+    /// Since when the list cannot be heard; `None`: it can.
+    pub stale_since: Option<SystemTime>,
+    /// How many have no instance; `None` until the list and the table were both read.
+    pub missing: Option<usize>,
 }
 
 /// What is known of a table's truth.

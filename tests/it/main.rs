@@ -19,6 +19,7 @@ mod contract;
 mod decisions;
 mod drain;
 mod endings;
+mod expected;
 mod formats;
 mod kept_table;
 mod lifecycle;

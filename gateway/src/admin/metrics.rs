@@ -16,6 +16,9 @@ pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
             spared: service.spared,
         };
         metrics.table(&service.registry, &service.name, figures);
+        if let Some(expected) = service.expected.as_ref().filter(|expected| expected.loaded) {
+            metrics.expected(&service.registry, &service.name, expected.listed.len(), expected.missing);
+        }
     }
     for secured in &*snapshot.secured {
         if let Some(end) = secured.material.not_after() {

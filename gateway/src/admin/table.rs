@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::unix_seconds;
 use crate::{
-    routing::{Instance, Lookup, ServiceTable},
-    snapshot::{Service, Snapshot},
+    routing::{Instance, Lookup, ServiceTable, Symbol},
+    snapshot::{Expectation, Service, Snapshot},
 };
 
 /// Symbols, and refused entries, shown per service unless `limit` says otherwise.
@@ -43,7 +43,20 @@ struct One<'a> {
     suspended_known: usize,
     suspended: BTreeMap<&'a str, &'a str>,
     spared_known: usize,
+    expected: Option<Expected<'a>>,
     symbols: BTreeMap<&'a str, Vec<Shown<'a>>>,
+}
+
+/// Symbols that should have instances, held against those that do. Whole, whatever the limit: what is missing must not
+/// be overlooked.
+#[derive(Serialize)]
+struct Expected<'a> {
+    loaded: bool,
+    stale_since_unix: Option<u64>,
+    symbols_known: usize,
+    missing_known: Option<usize>,
+    missing: Vec<&'a str>,
+    unexpected: Vec<&'a str>,
 }
 
 /// An instance.
@@ -101,7 +114,27 @@ fn one<'a>(service: &'a Service, filter: &'a Filter) -> One<'a> {
         suspended_known: service.suspended.len(),
         suspended: some(&service.suspended),
         spared_known: service.spared,
+        expected: service.expected.as_ref().map(|expected| held_against(expected, &service.table)),
         symbols: symbols(&service.table, filter),
+    }
+}
+
+fn held_against<'a>(expected: &'a Expectation, table: &'a ServiceTable) -> Expected<'a> {
+    let Expectation { listed, loaded, stale_since, missing: missing_known } = expected;
+    // Before both were read, everything would be missing or unexpected.
+    let known = missing_known.is_some();
+    let is_missing = |symbol: &&Symbol| known && !matches!(table.lookup(symbol.as_str()), Lookup::Known([_, ..]));
+    let is_unexpected = |symbol: &Symbol| known && !symbol.as_str().is_empty() && !listed.contains(symbol);
+    let here = table.iter().filter(|(symbol, instances)| !instances.is_empty() && is_unexpected(symbol));
+    let mut unexpected: Vec<_> = here.map(|(symbol, _)| symbol.as_str()).collect();
+    unexpected.sort_unstable();
+    Expected {
+        loaded: *loaded,
+        stale_since_unix: stale_since.map(unix_seconds),
+        symbols_known: listed.len(),
+        missing_known: *missing_known,
+        missing: listed.iter().filter(is_missing).map(Symbol::as_str).collect(),
+        unexpected,
     }
 }
 

@@ -13,9 +13,9 @@ use super::*;
 use crate::{
     config,
     plugin::Host,
-    routing::{Failure, Instance, Labels, Live, ServiceTable},
+    routing::{Failure, Instance, Labels, Live, ServiceTable, Symbol},
     shutdown::{self, Trigger},
-    snapshot::{self, Service, TableState, Writer},
+    snapshot::{self, Expectation, Service, TableState, Writer},
 };
 
 struct Admin {
@@ -87,6 +87,12 @@ fn kline(loaded: bool) -> Service {
         state: TableState { loaded, revision: 42, stale_since },
         rejected: Arc::new(BTreeMap::from([("klineRpc/X/1".into(), "the address is blank".into())])),
         suspended: Arc::default(),
+        expected: loaded.then(|| Expectation {
+            listed: Arc::new(["ETH_USDT", "SOL_USDT", "XRP_USDT"].map(Symbol::from).into()),
+            loaded: true,
+            stale_since,
+            missing: Some(2),
+        }),
     }
 }
 
@@ -124,6 +130,10 @@ async fn the_table_shows_owners() {
         "symbols_known": 3, "instances_known": 2,
         "rejected_known": 1, "rejected": { "klineRpc/X/1": "the address is blank" },
         "suspended_known": 0, "suspended": {}, "spared_known": 0,
+        "expected": {
+            "loaded": true, "stale_since_unix": 1000, "symbols_known": 3,
+            "missing_known": 2, "missing": ["ETH_USDT", "SOL_USDT"], "unexpected": ["BTC/USDT"],
+        },
         "symbols": { "BTC/USDT": btc },
     }]});
     assert_eq!(found, expected);

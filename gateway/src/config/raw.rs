@@ -87,6 +87,15 @@ pub(super) struct Service {
     #[serde(default)]
     pub(super) guard: Guard,
     pub(super) tls: Option<Spanned<ServiceTls>>,
+    pub(super) expected_symbols: Option<Spanned<ExpectedSymbols>>,
+}
+
+/// `expected_symbols = { ... }` of a `[[service]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExpectedSymbols {
+    pub(super) prefix: Option<String>,
+    pub(super) file: Option<PathBuf>,
 }
 
 /// `tls = { ... }` of a `[[service]]`

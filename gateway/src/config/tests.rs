@@ -53,7 +53,8 @@ fn a_route_is_enough() {
             exclusive: true,
             end_streams: false,
             guard: Guard::default(),
-            tls: None
+            tls: None,
+            expected: None
         }]
     );
     assert_eq!(config.plugins.iter().map(|plugin| &*plugin.name).collect::<Vec<_>>(), ["least-loaded"]);
@@ -231,6 +232,7 @@ fn the_example_shows_every_key() {
         ("[[registry]]", "[[registry]]\nname = 'x'\n[registry.keep]"),
         ("[[service]]", "[[service]]"),
         ("[[service]]", "[[service]]\nname = 'x'\n[service.tls]"),
+        ("[[service]]", "[[service]]\nname = 'x'\n[service.expected_symbols]"),
         ("[[plugin]]", "[[plugin]]"),
         ("[[plugin]]", "[[plugin]]\nname = 'x'\n[plugin.limits]"),
         ("[[route]]", "[[route]]"),

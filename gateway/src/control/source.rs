@@ -70,7 +70,8 @@ pub enum Change {
 /// A [`Change`] and the place of the service in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// The place of the service.
+    /// The place of the service. Behind those of all services are, in the same order, the places of the lists of symbols
+    /// that they should have.
     pub service: usize,
     /// What is said of it.
     pub change: Change,

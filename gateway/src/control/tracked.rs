@@ -9,11 +9,12 @@ use std::{
 use tracing::{debug, error, info, warn};
 
 use super::{
+    expected::Expected,
     guard::{Guard, Now},
     index::{Index, Remark},
     lives::Lives,
-    source::{Change, Event},
     own::Own,
+    source::{Change, Event},
 };
 use crate::{
     config::{self, Config},
@@ -37,6 +38,7 @@ pub(super) struct Tracked {
     table: Arc<ServiceTable>,
     end_streams: bool,
     state: TableState,
+    expected: Option<Expected>,
 }
 
 impl Tracked {
@@ -64,6 +66,7 @@ impl Tracked {
             table: Arc::default(),
             end_streams: service.end_streams,
             state: TableState::default(),
+            expected: Expected::of(service, registry),
         }
     }
 
@@ -82,6 +85,25 @@ impl Tracked {
         let mut own = self.lives.take();
         self.take_in(change, own.as_mut().unwrap_or(shared), metrics);
         self.lives = own;
+    }
+
+    /// Takes in what is said of the symbols that it should have.
+    pub(super) fn hear_expected(&mut self, change: Change) {
+        if let Some(expected) = &mut self.expected {
+            expected.hear(&self.name, change);
+        }
+    }
+
+    /// Whether the log has something to tell of the symbols that it should have.
+    pub(super) fn has_news(&self) -> bool {
+        self.expected.as_ref().is_some_and(Expected::has_news)
+    }
+
+    /// Tells the log.
+    pub(super) fn tell(&mut self) {
+        if let Some(expected) = &mut self.expected {
+            expected.tell(&self.name);
+        }
     }
 
     fn take_in(&mut self, change: Change, lives: &mut Lives, metrics: &Metrics) {
@@ -129,9 +151,13 @@ impl Tracked {
         let mut own = self.lives.take();
         let changes = self.changes(own.as_mut().unwrap_or(shared), now);
         self.lives = own;
-        self.tell(metrics);
+        self.tell_spared(metrics);
+        let changed: Vec<_> = changes.iter().map(|(symbol, _)| symbol.clone()).collect();
         if !changes.is_empty() {
             self.table = Arc::new(self.table.with(changes));
+        }
+        if let Some(expected) = self.expected.as_mut().filter(|_| self.state.loaded) {
+            expected.follow(&self.table, &changed);
         }
         Service {
             name: self.name.clone(),
@@ -142,6 +168,7 @@ impl Tracked {
             spared: self.guard.figures().spared,
             rejected: self.index.rejected().clone(),
             suspended: self.index.suspended().clone(),
+            expected: self.expected.as_ref().map(Expected::show),
         }
     }
 
@@ -189,7 +216,7 @@ impl Tracked {
     }
 
     /// Says aloud when instances are spared, and when that is over.
-    fn tell(&mut self, metrics: &Metrics) {
+    fn tell_spared(&mut self, metrics: &Metrics) {
         let (service, spared, before) = (&*self.name, self.guard.figures().spared, self.told_spared);
         if spared == before {
             return;

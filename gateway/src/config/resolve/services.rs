@@ -5,7 +5,7 @@ use std::{ops::Range, path::Path};
 use toml::Spanned;
 
 use super::{Mistakes, tls};
-use crate::config::{Guard, Registry, Service, defaults, error::suggestion, raw};
+use crate::config::{ExpectedSymbols, Guard, Registry, Service, defaults, error::suggestion, raw};
 
 /// All services: those with a `[[service]]` of their own first.
 pub(super) struct Services {
@@ -22,8 +22,9 @@ impl Services {
             let registry = registry(service.registry, service.name.get_ref(), registries, mistakes);
             let name = service.name.into_inner();
             let tls = service.tls.map(|tls| tls::service(tls, &name, base, mistakes));
+            let expected = service.expected_symbols.and_then(|list| expected(list, &name, base, mistakes));
             let raw::Service { key, exclusive, end_streams, guard, .. } = service;
-            Service { name, registry, key, exclusive, end_streams, guard, tls }
+            Service { name, registry, key, exclusive, end_streams, guard, tls, expected }
         });
         Self { services: services.collect(), unused }
     }
@@ -37,16 +38,8 @@ impl Services {
         let place = self.services.iter().position(|service| service.name == *text).unwrap_or_else(|| {
             let name = text.clone();
             let exclusive = defaults::exclusive();
-            let guard = Guard::default();
-            self.services.push(Service {
-                name,
-                registry: 0,
-                key: None,
-                exclusive,
-                end_streams: false,
-                guard,
-                tls: None,
-            });
+            let (guard, end_streams, tls, expected) = (Guard::default(), false, None, None);
+            self.services.push(Service { name, registry: 0, key: None, exclusive, end_streams, guard, tls, expected });
             self.services.len() - 1
         });
         if let Some(unused) = self.unused.get_mut(place) {
@@ -67,6 +60,26 @@ impl Services {
             }
         }
         self.services
+    }
+}
+
+fn expected(
+    raw: Spanned<raw::ExpectedSymbols>,
+    service: &str,
+    base: &Path,
+    mistakes: &mut Mistakes,
+) -> Option<ExpectedSymbols> {
+    let at = raw.span();
+    match raw.into_inner() {
+        raw::ExpectedSymbols { prefix: Some(prefix), file: None } if !prefix.is_empty() => {
+            Some(ExpectedSymbols::Prefix(prefix))
+        }
+        raw::ExpectedSymbols { prefix: None, file: Some(file) } => Some(ExpectedSymbols::File(base.join(file))),
+        _ => {
+            let fix = "write what comes before the symbol in its keys, `{ prefix = \"Symbol/\" }`, or `{ file = \"symbols.txt\" }`";
+            mistakes.say(at, format!("expected_symbols of service {service:?} needs one place to be read from; {fix}"));
+            None
+        }
     }
 }
 
