@@ -33,6 +33,7 @@ use crate::{
 
 mod announcing;
 mod check;
+pub mod doctor;
 mod sidecar;
 
 use self::announcing::Announcing;

@@ -3,10 +3,12 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, error::ErrorKind};
 
 mod check;
 mod compile;
+mod doctor;
+mod login;
 mod output;
 mod register;
 mod run;
@@ -31,6 +33,7 @@ const AFTER: &str = "`symgate --help` shows how to start.";
 
 const AFTER_LONG: &str = "\
 Start:
+  symgate doctor --etcd URL                what do the keys in an etcd say, and what is wrong with them?
   symgate check --config symgate.toml      is the file right? what would run?
   symgate run --config symgate.toml        serve calls
   curl http://127.0.0.1:9901/readyz        is it ready? see also /table, /plugins and /metrics
@@ -49,7 +52,7 @@ Files:
 Environment:
   SYMGATE_LOG, RUST_LOG   replace the configured log filter, e.g. symgate=debug
 
-Exit status: 0 done, 1 failed (the reason is on standard error), 64 wrong usage.";
+Exit status: 0 done, 1 failed (the reason is on standard error), 64 wrong usage; doctor and register say their own.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -60,6 +63,9 @@ enum Command {
     Run(Configured),
     /// Reads the configuration, loads the plugins, and says what would run. Serves nothing.
     Check(Configured),
+    /// Says what a gateway would make of the registrations in an etcd, and what is wrong with them. Changes nothing.
+    #[command(after_help = "`symgate doctor --help` has examples and exit codes.", after_long_help = doctor::AFTER)]
+    Doctor(Box<doctor::Looked>),
     /// Announces an instance in etcd: one that runs by itself, or a command that is run as a child.
     ///
     /// The key lives as long as the instance is healthy and this process runs. Whatever happens to it meanwhile (lease
@@ -88,7 +94,7 @@ impl Arguments {
     /// # Errors
     /// When it is wrong, or asks for help: [`failed`] knows which.
     pub fn read() -> anyhow::Result<Self> {
-        Ok(Self::try_parse()?)
+        Self::try_parse().map_err(|usage| doctor::wrong_usage(usage, std::env::args_os()))
     }
 
     /// Does what the command line says. `program` is the one that read it, to be run again with other arguments; without
@@ -100,6 +106,7 @@ impl Arguments {
         match self.command {
             Command::Run(Configured { config }) => run::run(&config, program)?,
             Command::Check(Configured { config }) => check::check(&config, program)?,
+            Command::Doctor(looked) => return doctor::doctor(*looked),
             Command::Register(arguments) => return register::register(*arguments),
             Command::Compile { folder } => compile::compile(&folder)?,
         }
@@ -109,6 +116,9 @@ impl Arguments {
 
 /// Says why a command failed; the exit code for it.
 pub fn failed(error: &anyhow::Error) -> ExitCode {
+    if let Some(not_looked) = error.downcast_ref::<doctor::NotLooked>() {
+        return not_looked.tell();
+    }
     match error.downcast_ref::<clap::Error>() {
         Some(usage) => {
             output::usage(usage);
@@ -120,6 +130,11 @@ pub fn failed(error: &anyhow::Error) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A mistake that only shows when the arguments are seen together.
+fn usage(text: &str) -> anyhow::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, format!("{text}\n")).into()
 }
 
 #[cfg(test)]
@@ -138,7 +153,7 @@ mod tests {
         let path = |line: &[&str]| match Arguments::try_parse_from(line).expect("a command line").command {
             Command::Run(Configured { config }) | Command::Check(Configured { config }) => config,
             Command::Compile { folder } => folder,
-            Command::Register(_) => PathBuf::new(),
+            Command::Register(_) | Command::Doctor(_) => PathBuf::new(),
         };
         assert_eq!(path(&["symgate", "run"]), PathBuf::from("symgate.toml"));
         assert_eq!(path(&["symgate", "check", "--config", "a.toml"]), PathBuf::from("a.toml"));

@@ -9,6 +9,7 @@ pub mod plugin_files;
 pub mod source;
 pub mod symbols_file;
 
+mod examine;
 mod expected;
 mod guard;
 mod index;
@@ -20,7 +21,12 @@ mod sources;
 mod survey;
 mod tracked;
 
-pub use self::{rereads::Reread, survey::survey};
+pub use self::{
+    examine::{Examined, Terms, examine},
+    own::Own,
+    rereads::Reread,
+    survey::survey,
+};
 
 use std::{
     collections::BTreeSet,
@@ -35,7 +41,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use self::{
-    certificate_files::CertificateUpdate, lives::Lives, own::Own, plugin_files::PluginUpdate, rereads::Rereads, source::Update,
+    certificate_files::CertificateUpdate, lives::Lives, plugin_files::PluginUpdate, rereads::Rereads, source::Update,
     tracked::Tracked,
 };
 use crate::{

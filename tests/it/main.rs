@@ -17,6 +17,7 @@ mod code_cache;
 mod conformance;
 mod contract;
 mod decisions;
+mod doctor;
 mod drain;
 mod endings;
 mod expected;

@@ -25,7 +25,7 @@ use crate::{
     eventually::{Clock, PATIENCE, pause},
 };
 
-pub use binary::{check, path as binary};
+pub use binary::{check, path as binary, run_in};
 pub use builder::{Builder, Plugin, Route};
 pub use log::Log;
 

@@ -1,10 +1,11 @@
 //! `symgate register`: its command line, made into what `app` runs.
 
-use std::{collections::BTreeMap, ffi::OsString, fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Context, anyhow};
-use clap::{Args, ValueEnum, error::ErrorKind};
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
 
+use super::{login::login, usage};
 use crate::{
     app::Sidecar,
     config::{self, Etcd, Format, LogFormat},
@@ -13,9 +14,6 @@ use crate::{
     routing::Address,
     telemetry,
 };
-
-/// Where the password may be, so that no list of processes shows it.
-const PASSWORD: &str = "SYMGATE_ETCD_PASSWORD";
 
 pub(super) const AFTER: &str = "\
 Examples:
@@ -159,22 +157,8 @@ impl Register {
     }
 
     fn login(&self) -> anyhow::Result<Option<(String, String)>> {
-        let Some(user) = &self.user else { return Ok(None) };
-        let password = match &self.password_file {
-            Some(file) => fs::read_to_string(file)
-                .with_context(|| format!("the password file {} cannot be read", file.display()))?
-                .trim_end_matches(['\r', '\n'])
-                .to_owned(),
-            None => std::env::var(PASSWORD)
-                .map_err(|_unset| usage(&format!("--user needs --password-file, or {PASSWORD} in the environment")))?,
-        };
-        Ok(Some((user.clone(), password)))
+        login(self.user.as_deref(), self.password_file.as_deref())
     }
-}
-
-/// A mistake that only shows when the arguments are seen together.
-fn usage(text: &str) -> anyhow::Error {
-    clap::Error::raw(ErrorKind::ValueValidation, format!("{text}\n")).into()
 }
 
 fn service(text: &str) -> Result<String, String> {

@@ -133,6 +133,11 @@ impl Index {
         &self.suspended
     }
 
+    /// Every entry that announces an instance, by its key.
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&str, &Registration)> {
+        self.held.iter().map(|(key, held)| (&**key, &held.registration))
+    }
+
     /// Whether an entry announces the address.
     pub(crate) fn announces(&self, address: &Address) -> bool {
         self.by_address.contains_key(address)

@@ -125,6 +125,11 @@ impl Layout {
         &self.prefix
     }
 
+    /// Whether a template makes them.
+    pub fn is_template(&self) -> bool {
+        self.template.is_some()
+    }
+
     /// Reads one entry.
     ///
     /// # Errors
@@ -147,7 +152,8 @@ impl Layout {
         Ok(with_metadata(by_key, address, endpoint.metadata))
     }
 
-    fn symbol<'a>(&self, key: &'a str) -> Option<&'a str> {
+    /// What a key alone says of the symbol: nothing where its place is empty. `None` when it does not fit.
+    pub fn symbol<'a>(&self, key: &'a str) -> Option<&'a str> {
         match &self.template {
             Some(template) => template.symbol(key),
             None => {

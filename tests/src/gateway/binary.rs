@@ -63,6 +63,15 @@ pub async fn check(command: &str, config: &Path) -> Output {
     output.unwrap_or_else(|_| panic!("symgate {command} did not end")).unwrap()
 }
 
+/// Runs any command of the binary to its end, in a folder.
+pub async fn run_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command_line = tokio::process::Command::new(path());
+    command_line.args(arguments).envs(environment.iter().copied()).current_dir(folder);
+    command_line.stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(crate::eventually::PATIENCE, command_line.output()).await;
+    output.unwrap_or_else(|_| panic!("symgate {arguments:?} did not end")).unwrap()
+}
+
 /// Sends SIGTERM to a child that was not waited for yet, so that its id is still its own.
 pub(super) fn terminate(child: &Child) {
     let pid = Pid::from_raw(child.id().cast_signed()).expect("a process id");
