@@ -1,12 +1,10 @@
 //! What one service's registry entries mean together: which instances own which symbol. Keeps the index by key that a
 //! delete event needs; knows no registry, no clock and no snapshot.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use super::{
     lives::Lives,
@@ -23,13 +21,16 @@ pub(crate) struct Index {
     layout: Layout,
     exclusive: bool,
     networks: Option<Arc<Networks>>,
-    held: FxHashMap<Arc<str>, Held>,
-    by_symbol: FxHashMap<Symbol, BTreeSet<Arc<str>>>,
-    by_address: FxHashMap<Address, BTreeSet<Arc<str>>>,
+    held: FxHashMap<Arc<str>, Box<Held>>,
+    by_symbol: FxHashMap<Symbol, Keys>,
+    by_address: FxHashMap<Address, Keys>,
     rejected: Arc<BTreeMap<String, String>>,
     suspended: Arc<BTreeMap<String, String>>,
     touched: FxHashSet<Symbol>,
 }
+
+/// Keys of entries. Almost always there is one: a table may have hundreds of thousands.
+type Keys = SmallVec<[Arc<str>; 1]>;
 
 /// One entry that announces an instance.
 #[derive(Debug, PartialEq, Eq)]
@@ -167,7 +168,7 @@ impl Index {
             }
         };
         self.accept(&key);
-        let held = Held { registration, create_revision, mod_revision };
+        let held = Box::new(Held { registration, create_revision, mod_revision });
         if self.held.get(&*key) == Some(&held) {
             return Vec::new();
         }
@@ -189,21 +190,25 @@ impl Index {
         }
     }
 
-    fn insert(&mut self, key: Arc<str>, held: Held, lives: &mut Lives) -> Vec<Remark> {
+    fn insert(&mut self, key: Arc<str>, mut held: Box<Held>, lives: &mut Lives) -> Vec<Remark> {
         let address = held.registration.address.clone();
         // Taken before the old entry is removed, so that a key rewritten with the same address keeps what is known live.
         lives.acquire(&address);
         let same =
             |before: &Held| before.create_revision == held.create_revision && before.registration.address == address;
-        if !self.held.get(&key).is_some_and(same) {
+        if !self.held.get(&key).is_some_and(|before| same(before)) {
             lives.announce(&address);
         }
         self.remove(&key, lives);
         let warnings = held.registration.warnings.iter();
         let mut remarks: Vec<_> =
             warnings.map(|warning| Remark::Odd { key: key.to_string(), warning: warning.clone() }).collect();
-        self.by_symbol.entry(held.registration.symbol.clone()).or_default().insert(key.clone());
-        self.by_address.entry(address.clone()).or_default().insert(key.clone());
+        // One text per symbol, not one per entry.
+        if let Some((known, _)) = self.by_symbol.get_key_value(&held.registration.symbol) {
+            held.registration.symbol = known.clone();
+        }
+        self.by_symbol.entry(held.registration.symbol.clone()).or_default().push(key.clone());
+        self.by_address.entry(address.clone()).or_default().push(key.clone());
         self.held.insert(key, held);
         self.touch(&address);
         remarks.extend(self.suspend(&address));
@@ -288,9 +293,9 @@ fn instance(held: &[&Held], address: &Address, lives: &Lives) -> Option<Instance
     })
 }
 
-fn take_key<K: std::hash::Hash + Eq>(map: &mut FxHashMap<K, BTreeSet<Arc<str>>>, at: &K, key: &str) {
+fn take_key<K: std::hash::Hash + Eq>(map: &mut FxHashMap<K, Keys>, at: &K, key: &str) {
     if let Some(keys) = map.get_mut(at) {
-        keys.remove(key);
+        keys.retain(|other| **other != *key);
         if keys.is_empty() {
             map.remove(at);
         }

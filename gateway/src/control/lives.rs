@@ -25,9 +25,9 @@ pub(crate) struct Lives {
 #[derive(Debug)]
 struct Named {
     live: Arc<Live>,
-    registrations: usize,
+    registrations: u32,
     /// Those who want it kept though it may be registered no longer.
-    holders: usize,
+    holders: u32,
 }
 
 impl Lives {

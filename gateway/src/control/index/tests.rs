@@ -1,5 +1,7 @@
 //! What entries mean together, checked as tables of symbol -> addresses.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 struct Table {
