@@ -7,7 +7,7 @@ use tokio::{
 };
 use tracing::info;
 
-use self::{machine::End, session::Session, teller::Teller};
+use self::{machine::End, member::Cluster, session::Session, teller::Teller};
 use super::{rereads::Reread, source::Update};
 use crate::{
     config::Etcd,
@@ -16,6 +16,7 @@ use crate::{
 
 mod list;
 mod machine;
+mod member;
 mod overlap;
 mod session;
 mod teller;
@@ -28,13 +29,13 @@ pub async fn watch(config: Etcd, prefix: String, service: usize, updates: mpsc::
     let teller = Teller::new(prefix.clone(), service, updates);
     tokio::select! {
         () = nobody.closed() => {}
-        () = supervise(&config, &prefix, teller, &reread) => {}
+        () = supervise(&config, &config, &prefix, teller, &reread) => {}
     }
 }
 
 /// One session after another, over all endpoints in turn.
-async fn supervise(config: &Etcd, prefix: &str, mut teller: Teller, reread: &Reread) {
-    let mut session = Session::new(config, prefix);
+async fn supervise(cluster: &impl Cluster, config: &Etcd, prefix: &str, mut teller: Teller, reread: &Reread) {
+    let mut session = Session::new(cluster, config, prefix);
     let mut backoff = Backoff::default();
     let mut endpoints = endpoints(config);
     let Some(mut endpoint) = endpoints.next() else {

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use etcd_client::WatchStream;
 use tokio::time::timeout;
 use tracing::{error, info};
 
@@ -14,34 +13,36 @@ use super::{
     super::{rereads::Reread, source::Change},
     list::{self, List},
     machine::{End, Known, Meaning, Response, Watch},
+    member::{Cluster, Member, Stream},
     overlap::Overlap,
     teller::Teller,
-    wire::{Connection, within},
+    wire::within,
 };
-use crate::{config::Etcd, etcd::reason};
+use crate::config::Etcd;
 
 /// A list that is being read.
 type Reading<'a> = Pin<Box<dyn Future<Output = Result<List, End>> + Send + 'a>>;
 
 /// What sessions have in common, and what one leaves to the next.
-pub(super) struct Session<'a> {
+pub(super) struct Session<'a, C> {
+    cluster: &'a C,
     config: &'a Etcd,
     prefix: &'a str,
     known: Option<Known>,
 }
 
 /// A watch that stands, and the list that is being read beside it.
-struct Standing<'a> {
-    etcd: Connection<'a>,
-    stream: WatchStream,
+struct Standing<'a, M: Member> {
+    member: M,
+    stream: M::Stream,
     watch: Watch,
     overlap: Overlap,
     reading: Option<Reading<'a>>,
 }
 
-impl<'a> Session<'a> {
-    pub(super) fn new(config: &'a Etcd, prefix: &'a str) -> Self {
-        Self { config, prefix, known: None }
+impl<'a, C: Cluster> Session<'a, C> {
+    pub(super) fn new(cluster: &'a C, config: &'a Etcd, prefix: &'a str) -> Self {
+        Self { cluster, config, prefix, known: None }
     }
 
     /// Everything anew each time, the login too: a token may be the very reason why the last session ended.
@@ -51,14 +52,14 @@ impl<'a> Session<'a> {
         teller: &mut Teller,
         reread: &Reread,
     ) -> Result<Infallible, End> {
-        let mut etcd = Connection::open(self.config, endpoint).await?;
-        let list = list::read(&mut etcd, self.prefix).await?;
+        let mut member = self.cluster.open(endpoint).await?;
+        let list = list::read(&mut member, self.prefix).await?;
         self.compare(endpoint, list.now)?;
-        let mut stream = etcd.watch(self.prefix, list.now.revision.saturating_add(1)).await?;
+        let mut stream = member.watch(self.prefix, list.now.revision.saturating_add(1)).await?;
         let mut watch = Watch::after(list.now.revision);
         confirmed(&mut stream, &mut watch, self.config.timeout).await?;
         teller.listed(Change::Listed { revision: list.now.revision, entries: list.entries }).await;
-        let mut standing = Standing { etcd, stream, watch, overlap: Overlap::default(), reading: None };
+        let mut standing = Standing { member, stream, watch, overlap: Overlap::default(), reading: None };
         loop {
             let response = standing.hear(self, teller, reread).await?;
             if let Meaning::Say(change) = standing.watch.read(response)? {
@@ -86,10 +87,15 @@ impl<'a> Session<'a> {
     }
 }
 
-impl<'a> Standing<'a> {
+impl<'a, M: Member> Standing<'a, M> {
     /// Waits for what the watch says; reads the list beside it when that is asked for.
-    async fn hear(&mut self, session: &Session<'a>, teller: &mut Teller, reread: &Reread) -> Result<Response, End> {
-        let Self { etcd, stream, overlap, reading, .. } = self;
+    async fn hear<C: Cluster>(
+        &mut self,
+        session: &Session<'a, C>,
+        teller: &mut Teller,
+        reread: &Reread,
+    ) -> Result<Response, End> {
+        let Self { member, stream, overlap, reading, .. } = self;
         let mut heard = pin!(hear(stream, session.config.watchdog));
         loop {
             tokio::select! {
@@ -101,7 +107,7 @@ impl<'a> Standing<'a> {
                 }
                 () = reread.notified(), if reading.is_none() => {
                     overlap.begin();
-                    *reading = Some(read_aside(etcd, session.prefix));
+                    *reading = Some(read_aside(member.clone(), session.prefix));
                 }
             }
         }
@@ -109,10 +115,9 @@ impl<'a> Standing<'a> {
 }
 
 /// Begins to read the list once more; the watch goes on meanwhile.
-fn read_aside<'a>(etcd: &Connection<'a>, prefix: &'a str) -> Reading<'a> {
+fn read_aside(mut member: impl Member, prefix: &str) -> Reading<'_> {
     info!(prefix, "reading the registry again, beside the watch: an instance cannot be connected");
-    let mut etcd = etcd.clone();
-    Box::pin(async move { list::read(&mut etcd, prefix).await })
+    Box::pin(async move { list::read(&mut member, prefix).await })
 }
 
 /// Waits for a list that is being read, if one is.
@@ -124,10 +129,10 @@ async fn ended(reading: &mut Option<Reading<'_>>) -> Result<List, End> {
 }
 
 /// Waits until etcd says that the watch stands.
-async fn confirmed(stream: &mut WatchStream, watch: &mut Watch, limit: Duration) -> Result<(), End> {
+async fn confirmed(stream: &mut impl Stream, watch: &mut Watch, limit: Duration) -> Result<(), End> {
     within(limit, async {
         loop {
-            let response = received(stream.message().await)?;
+            let response = stream.hear().await?;
             // Nothing that comes earlier tells anything.
             if watch.read(response)? == Meaning::Confirmed {
                 return Ok(());
@@ -138,20 +143,12 @@ async fn confirmed(stream: &mut WatchStream, watch: &mut Watch, limit: Duration)
 }
 
 /// Waits for the next response; a third of the watchdog time without one makes us ask, all of it is the end.
-async fn hear(stream: &mut WatchStream, watchdog: Duration) -> Result<Response, End> {
+async fn hear(stream: &mut impl Stream, watchdog: Duration) -> Result<Response, End> {
     for _third in 0..3 {
-        match timeout(watchdog / 3, stream.message()).await {
-            Ok(message) => return received(message),
-            Err(_elapsed) => stream.request_progress().await.map_err(|error| End::Lost(reason(&error)))?,
+        match timeout(watchdog / 3, stream.hear()).await {
+            Ok(response) => return response,
+            Err(_elapsed) => stream.ask_for_progress().await?,
         }
     }
     Err(End::Lost(format!("nothing was heard for {watchdog:?}")))
-}
-
-fn received(message: Result<Option<etcd_client::WatchResponse>, etcd_client::Error>) -> Result<Response, End> {
-    match message {
-        Ok(Some(response)) => Ok(response.into()),
-        Ok(None) => Err(End::Lost("it ended the watch".into())),
-        Err(error) => Err(End::Lost(reason(&error))),
-    }
 }

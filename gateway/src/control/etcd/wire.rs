@@ -12,6 +12,7 @@ use super::{
     super::source::{Entry, Event},
     list::{Ask, Page, Pages, Unread, end_of},
     machine::{End, Known, Response},
+    member::{Cluster, Member, Stream},
 };
 use crate::{
     config::Etcd,
@@ -21,32 +22,51 @@ use crate::{
 /// What one message may hold; etcd's own writers are held to 1.5 MiB a request.
 const MESSAGE: usize = 16 << 20;
 
-/// One connection to one endpoint; a clone uses the same.
+/// One connection to one endpoint.
 #[derive(Clone)]
-pub(super) struct Connection<'a> {
-    config: &'a Etcd,
+pub(super) struct Connection {
     client: Client,
+    timeout: Duration,
 }
 
-impl<'a> Connection<'a> {
-    /// Connects and logs in.
-    pub(super) async fn open(config: &'a Etcd, endpoint: &str) -> Result<Self, End> {
-        Ok(Self { config, client: etcd::connect(config, endpoint).await.map_err(End::Lost)? })
-    }
+impl Cluster for Etcd {
+    type Member = Connection;
 
-    /// A watch that begins with this revision; it stands once etcd confirmed it.
-    pub(super) async fn watch(&mut self, prefix: &str, revision: u64) -> Result<WatchStream, End> {
+    async fn open(&self, endpoint: &str) -> Result<Connection, End> {
+        let client = etcd::connect(self, endpoint).await.map_err(End::Lost)?;
+        Ok(Connection { client, timeout: self.timeout })
+    }
+}
+
+impl Member for Connection {
+    type Stream = WatchStream;
+
+    async fn watch(&mut self, prefix: &str, revision: u64) -> Result<WatchStream, End> {
         let options = WatchOptions::new()
             .with_range(end_of(prefix))
             .with_start_revision(revision.cast_signed())
             .with_progress_notify()
             .with_fragment();
         let mut watch = self.client.watch_client().max_decoding_message_size(MESSAGE);
-        within(self.config.timeout, watch.watch(prefix, Some(options))).await?.map_err(lost)
+        within(self.timeout, watch.watch(prefix, Some(options))).await?.map_err(lost)
     }
 }
 
-impl Pages for Connection<'_> {
+impl Stream for WatchStream {
+    async fn hear(&mut self) -> Result<Response, End> {
+        match self.message().await {
+            Ok(Some(response)) => Ok(response.into()),
+            Ok(None) => Err(End::Lost("it ended the watch".into())),
+            Err(error) => Err(lost(error)),
+        }
+    }
+
+    async fn ask_for_progress(&mut self) -> Result<(), End> {
+        self.request_progress().await.map_err(lost)
+    }
+}
+
+impl Pages for Connection {
     async fn page(&mut self, ask: Ask) -> Result<Page, Unread> {
         let options = GetOptions::new()
             .with_range(ask.below)
@@ -54,7 +74,7 @@ impl Pages for Connection<'_> {
             .with_revision(ask.revision.cast_signed())
             .with_sort(SortTarget::Key, SortOrder::Ascend);
         let mut kv = self.client.kv_client().max_decoding_message_size(MESSAGE);
-        let answer = within(self.config.timeout, kv.get(ask.from, Some(options))).await.map_err(Unread::End)?;
+        let answer = within(self.timeout, kv.get(ask.from, Some(options))).await.map_err(Unread::End)?;
         answer.map(Page::from).map_err(unread)
     }
 }
