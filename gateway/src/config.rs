@@ -175,6 +175,8 @@ pub struct Etcd {
     pub timeout: Duration,
     /// A watch from which nothing was heard for this long is torn down and the list read again.
     pub watchdog: Duration,
+    /// How often the list is compared with what the watch told.
+    pub audit: Duration,
 }
 
 impl Etcd {
@@ -186,7 +188,13 @@ impl Etcd {
         if let Some(wrong) = endpoints.iter().find_map(|endpoint| resolve::wrong_endpoint(endpoint)) {
             return Err(wrong);
         }
-        Ok(Self { endpoints, login, timeout: defaults::etcd_timeout(), watchdog: defaults::etcd_watchdog() })
+        Ok(Self {
+            endpoints,
+            login,
+            timeout: defaults::etcd_timeout(),
+            watchdog: defaults::etcd_watchdog(),
+            audit: defaults::etcd_audit(),
+        })
     }
 }
 

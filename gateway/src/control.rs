@@ -41,7 +41,11 @@ use tokio::{
 use tracing::{info, warn};
 
 use self::{
-    certificate_files::CertificateUpdate, lives::Lives, plugin_files::PluginUpdate, rereads::Rereads, source::Update,
+    certificate_files::CertificateUpdate,
+    lives::Lives,
+    plugin_files::PluginUpdate,
+    rereads::Rereads,
+    source::{Change, Update},
     tracked::Tracked,
 };
 use crate::{
@@ -161,12 +165,15 @@ impl Control {
         let of_list = update.service.checked_sub(self.services.len());
         let place = of_list.unwrap_or(update.service);
         let Some(service) = self.services.get_mut(place) else { return };
+        let is_seen = !matches!(update.change, Change::Audited | Change::Repaired { .. });
         match of_list {
             Some(_) => service.hear_expected(update.change),
             None => service.hear(update.change, &mut self.lives, &self.metrics),
         }
-        self.changed.insert(place);
-        self.dirty = true;
+        if is_seen {
+            self.changed.insert(place);
+            self.dirty = true;
+        }
     }
 
     /// Instances that left a moment ago may be gone for good by now.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
+mod audit;
 mod etcd;
 mod file;
 mod link;
@@ -88,7 +89,7 @@ impl Listed {
     }
 
     fn table(self) -> BTreeMap<String, Vec<u8>> {
-        self.entries.into_iter().map(|entry| (entry.key, entry.value)).collect()
+        self.entries.into_iter().map(|entry| (entry.key.to_string(), entry.value)).collect()
     }
 }
 
@@ -96,8 +97,8 @@ impl Listed {
 fn apply(table: &mut BTreeMap<String, Vec<u8>>, events: Vec<Event>) {
     for event in events {
         match event {
-            Event::Put(entry) => table.insert(entry.key, entry.value),
-            Event::Delete { key } => table.remove(&key),
+            Event::Put(entry) => table.insert(entry.key.to_string(), entry.value),
+            Event::Delete { key } => table.remove(&*key),
         };
     }
 }

@@ -43,6 +43,10 @@ pub(super) const fn etcd_watchdog() -> Duration {
     Duration::from_secs(30)
 }
 
+pub(super) const fn etcd_audit() -> Duration {
+    Duration::from_secs(60)
+}
+
 /// `[[register]] ttl`
 pub(super) const fn register_ttl() -> Duration {
     Duration::from_secs(10)

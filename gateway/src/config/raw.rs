@@ -70,6 +70,8 @@ pub(super) struct Etcd {
     pub(super) timeout: Duration,
     #[serde(default = "defaults::etcd_watchdog", deserialize_with = "units::timeout")]
     pub(super) watchdog: Duration,
+    #[serde(default = "defaults::etcd_audit", deserialize_with = "units::timeout")]
+    pub(super) audit: Duration,
 }
 
 /// `[[service]]`

@@ -67,7 +67,8 @@ fn names_become_places() {
     let config = read(
         "[[registry]]\nname = 'files'\nfile = 'i.toml'\n\
          [[registry]]\nname = 'etcd'\nprefix = '/prod/'\n\
-         etcd = { endpoints = ['http://a:2379'], user = 'root', password = '${ETCD_PASSWORD}', watchdog = '10s' }\n\
+         etcd = { endpoints = ['http://a:2379'], user = 'root', password = '${ETCD_PASSWORD}', watchdog = '10s',\n\
+         audit = '5m' }\n\
          [[service]]\nname = 'orders'\nregistry = 'etcd'\nkey = 'orders_{symbol}/{id}'\nexclusive = false\n\
          [[plugin]]\nname = 'mine'\npath = 'p/mine.wasm'\nbuiltin = 'message-field'\nlimits = { time = '2ms' }\nremember = false\n\
          [plugin.config]\nz = [1, 2.5, true, { a = 'b' }]\nd = 2026-01-01\n\
@@ -79,7 +80,8 @@ fn names_become_places() {
     );
     let Source::Etcd(etcd) = &config.registries[1].source else { panic!("{:?}", config.registries) };
     assert_eq!(etcd.login, Some(("root".into(), "s3cret".into())));
-    assert_eq!((etcd.timeout, etcd.watchdog), (Duration::from_secs(5), Duration::from_secs(10)));
+    let seconds = Duration::from_secs;
+    assert_eq!((etcd.timeout, etcd.watchdog, etcd.audit), (seconds(5), seconds(10), seconds(300)));
     let services: Vec<_> = config.services.iter().map(|service| (&*service.name, service.registry)).collect();
     assert_eq!(services, [("orders", 1), ("rest", 0)]);
     let plugins: Vec<_> =

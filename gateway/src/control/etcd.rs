@@ -17,9 +17,9 @@ use crate::{
 mod list;
 mod machine;
 mod member;
-mod overlap;
 mod session;
 mod teller;
+mod told;
 mod wire;
 
 /// Tells everything about the keys that start with `prefix`, as what the registry says of `service`, until nobody

@@ -162,6 +162,7 @@ impl Index {
             Ok(registration) => registration,
             Err(reason) => {
                 self.remove(&key, lives);
+                let key = key.to_string();
                 let known = Arc::make_mut(&mut self.rejected).insert(key.clone(), reason.clone());
                 let news = known.is_none_or(|known| known != reason);
                 return news.then_some(Remark::Rejected { key, reason }).into_iter().collect();
@@ -172,7 +173,7 @@ impl Index {
         if self.held.get(&*key) == Some(&held) {
             return Vec::new();
         }
-        self.insert(key.into(), held, lives)
+        self.insert(key, held, lives)
     }
 
     /// Why an address that can be dialled is no instance all the same.

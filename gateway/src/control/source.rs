@@ -1,12 +1,12 @@
 //! What every kind of registry says, in one language: the whole list, then changes in the registry's order.
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 /// One registry entry as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The whole key.
-    pub key: String,
+    /// The whole key, shared by all who remember it.
+    pub key: Arc<str>,
     /// The value, not understood yet.
     pub value: Vec<u8>,
     /// The revision at which the key was created.
@@ -23,8 +23,18 @@ pub enum Event {
     /// The entry is gone. A delete carries no value (etcd API, `mvccpb.Event`).
     Delete {
         /// The whole key.
-        key: String,
+        key: Arc<str>,
     },
+}
+
+impl Event {
+    /// The whole key.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Put(entry) => &entry.key,
+            Self::Delete { key } => key,
+        }
+    }
 }
 
 /// What a source says of one service.
@@ -49,6 +59,13 @@ pub enum Change {
     Alive {
         /// The revision of a progress notification that the registry timed itself.
         revision: Option<u64>,
+    },
+    /// The list was read beside the watch and compared with what was told. What differed follows as [`Change::Events`].
+    Audited,
+    /// The watch has lost changes of these keys. They are told with the list that showed it, or were with one before.
+    Repaired {
+        /// The keys.
+        keys: Vec<Arc<str>>,
     },
     /// The whole list as an earlier process kept it on disk, because the registry was not heard since the start. It is
     /// stale until the next [`Change::Listed`].

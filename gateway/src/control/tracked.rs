@@ -23,6 +23,9 @@ use crate::{
     snapshot::{Service, TableState},
 };
 
+/// Keys that a line of the log names at most.
+const NAMED: usize = 10;
+
 /// A service's entries, its table, and what is known of the table's truth.
 pub(super) struct Tracked {
     registry: Arc<str>,
@@ -130,6 +133,12 @@ impl Tracked {
                 }
             }
             Change::Alive { revision } => self.state.revision = revision.unwrap_or(self.state.revision),
+            Change::Audited => count(RegistryEvent::Audit, 1),
+            Change::Repaired { keys } => {
+                count(RegistryEvent::Repaired, keys.len() as u64);
+                let (service, lost, keys) = (&*self.name, keys.len(), keys.get(..NAMED).unwrap_or(&keys));
+                error!(service, lost, ?keys, "the watch of the registry lost changes; the audit repaired the table");
+            }
             Change::Kept { since, revision, entries } => {
                 count(RegistryEvent::Kept, 1);
                 let (service, listed) = (&*self.name, entries.len());

@@ -11,6 +11,10 @@ pub enum RegistryEvent {
     List,
     /// An entry announced nothing.
     Rejected,
+    /// The list was read beside the watch and compared with what that told.
+    Audit,
+    /// A key of which the watch had lost a change was put right.
+    Repaired,
     /// The connection or the watch was lost.
     Lost,
     /// The list that was kept on disk was taken.
@@ -33,6 +37,8 @@ impl RegistryEvent {
             Self::Delete => "delete",
             Self::List => "list",
             Self::Rejected => "rejected",
+            Self::Audit => "audit",
+            Self::Repaired => "repaired",
             Self::Lost => "lost",
             Self::Kept => "kept",
             Self::KeptRefused => "kept_refused",

@@ -110,10 +110,14 @@ impl Builder {
 
     /// Registrations from the etcd at a URL, which is given up when it does not answer in time.
     pub fn etcd_within(self, endpoint: &str, timeout: &str) -> Self {
-        let mut builder = self.etcd_at(endpoint);
-        let registry = builder.registry.as_mut().and_then(Value::as_table_mut).unwrap();
-        registry.insert("timeout".into(), timeout.into());
-        builder
+        self.etcd_at(endpoint).etcd_key("timeout", timeout)
+    }
+
+    /// A key of the registry's `etcd`, which is there already.
+    pub fn etcd_key(mut self, key: &str, value: impl Into<Value>) -> Self {
+        let registry = self.registry.as_mut().and_then(Value::as_table_mut).unwrap();
+        registry.insert(key.into(), value.into());
+        self
     }
 
     /// Registrations from a file.

@@ -88,7 +88,7 @@ fn etcd(raw: Spanned<raw::Etcd>, base: &Path, mistakes: &mut Mistakes) -> Etcd {
     let login = login(&raw, base, mistakes);
     let raw = raw.into_inner();
     let endpoints = raw.endpoints.into_iter().map(Spanned::into_inner).collect();
-    Etcd { endpoints, login, timeout: raw.timeout, watchdog: raw.watchdog }
+    Etcd { endpoints, login, timeout: raw.timeout, watchdog: raw.watchdog, audit: raw.audit }
 }
 
 pub(in crate::config) fn wrong_endpoint(endpoint: &str) -> Option<String> {

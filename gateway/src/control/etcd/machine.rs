@@ -3,7 +3,7 @@
 //! The revision moves by events and by progress that etcd timed for this very watch, and by nothing else: a header
 //! seen elsewhere, or the reply to a requested progress, can run ahead of events that are still under way.
 
-use super::super::source::{Change, Event};
+use super::super::source::Event;
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,8 @@ pub(super) struct Response {
     pub(super) compact_revision: i64,
     /// The revision in the header.
     pub(super) revision: u64,
-    pub(super) events: Vec<Event>,
+    /// Each with its revision.
+    pub(super) events: Vec<(u64, Event)>,
     /// The revision of the last event, understood or not; `None` without events.
     pub(super) last_event: Option<u64>,
 }
@@ -30,8 +31,10 @@ pub(super) struct Response {
 pub(super) enum Meaning {
     /// From here on nothing is missed.
     Confirmed,
-    /// Control is to know this.
-    Say(Change),
+    /// Changes, oldest first, each with its revision; and the revision of the last one, understood or not.
+    Events { events: Vec<(u64, Event)>, last: u64 },
+    /// A sign of life; with a revision, everything up to it was told before.
+    Alive { revision: Option<u64> },
 }
 
 /// Why a session is over.
@@ -63,11 +66,6 @@ impl Watch {
         Self { id: None, revision }
     }
 
-    /// Everything up to it was told.
-    pub(super) fn revision(&self) -> u64 {
-        self.revision
-    }
-
     pub(super) fn read(&mut self, response: Response) -> Result<Meaning, End> {
         if response.compact_revision != 0 {
             return Err(End::Relist(format!(
@@ -84,7 +82,7 @@ impl Watch {
             return Ok(Meaning::Confirmed);
         }
         if self.id != Some(response.watch_id) {
-            return Ok(Meaning::Say(Change::Alive { revision: None }));
+            return Ok(Meaning::Alive { revision: None });
         }
         self.advance(response)
     }
@@ -95,10 +93,10 @@ impl Watch {
             return Err(End::Relist(format!("etcd went back from revision {} to {revision}", self.revision)));
         }
         self.revision = revision;
-        Ok(Meaning::Say(match response.last_event {
-            Some(_) => Change::Events { revision, events: response.events },
-            None => Change::Alive { revision: Some(revision) },
-        }))
+        Ok(match response.last_event {
+            Some(last) => Meaning::Events { events: response.events, last },
+            None => Meaning::Alive { revision: Some(revision) },
+        })
     }
 }
 

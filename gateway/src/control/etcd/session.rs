@@ -6,19 +6,22 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::timeout;
-use tracing::{error, info};
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{debug, error, info};
 
 use super::{
-    super::{rereads::Reread, source::Change},
+    super::rereads::Reread,
     list::{self, List},
     machine::{End, Known, Meaning, Response, Watch},
     member::{Cluster, Member, Stream},
-    overlap::Overlap,
     teller::Teller,
+    told::Told,
     wire::within,
 };
 use crate::config::Etcd;
+
+/// Lists are compared between this and as much above one times `audit`.
+const SOONEST: f64 = 0.75;
 
 /// A list that is being read.
 type Reading<'a> = Pin<Box<dyn Future<Output = Result<List, End>> + Send + 'a>>;
@@ -29,6 +32,7 @@ pub(super) struct Session<'a, C> {
     config: &'a Etcd,
     prefix: &'a str,
     known: Option<Known>,
+    told: Told,
 }
 
 /// A watch that stands, and the list that is being read beside it.
@@ -36,13 +40,15 @@ struct Standing<'a, M: Member> {
     member: M,
     stream: M::Stream,
     watch: Watch,
-    overlap: Overlap,
     reading: Option<Reading<'a>>,
+    /// When the next list is due.
+    audit: Instant,
 }
 
 impl<'a, C: Cluster> Session<'a, C> {
     pub(super) fn new(cluster: &'a C, config: &'a Etcd, prefix: &'a str) -> Self {
-        Self { cluster, config, prefix, known: None }
+        let told = Told::new(config.audit.mul_f64(SOONEST));
+        Self { cluster, config, prefix, known: None, told }
     }
 
     /// Everything anew each time, the login too: a token may be the very reason why the last session ended.
@@ -54,24 +60,66 @@ impl<'a, C: Cluster> Session<'a, C> {
     ) -> Result<Infallible, End> {
         let mut member = self.cluster.open(endpoint).await?;
         let list = list::read(&mut member, self.prefix).await?;
-        self.compare(endpoint, list.now)?;
-        let mut stream = member.watch(self.prefix, list.now.revision.saturating_add(1)).await?;
-        let mut watch = Watch::after(list.now.revision);
+        let now = list.now;
+        self.compare(endpoint, now)?;
+        let mut stream = member.watch(self.prefix, now.revision.saturating_add(1)).await?;
+        let mut watch = Watch::after(now.revision);
         confirmed(&mut stream, &mut watch, self.config.timeout).await?;
-        teller.listed(Change::Listed { revision: list.now.revision, entries: list.entries }).await;
-        let mut standing = Standing { member, stream, watch, overlap: Overlap::default(), reading: None };
+        teller.listed(self.told.begin(list)).await;
+        let mut standing = Standing { member, stream, watch, reading: None, audit: self.next_audit() };
         loop {
-            let response = standing.hear(self, teller, reread).await?;
-            if let Meaning::Say(change) = standing.watch.read(response)? {
-                teller.say(standing.overlap.watch_says(change)).await;
+            let response = self.hear(&mut standing, teller, reread).await?;
+            for change in self.told.watch_says(standing.watch.read(response)?) {
+                teller.say(change).await;
             }
-            self.known = Some(Known { revision: standing.watch.revision(), ..list.now });
+            self.known = Some(Known { revision: self.told.revision(), ..now });
         }
     }
 
-    fn of_same_cluster(&self, list: List) -> Result<List, End> {
-        let same = self.known.is_none_or(|known| known.cluster == list.now.cluster);
-        if same { Ok(list) } else { Err(End::Relist("another cluster answers now".into())) }
+    /// Waits for what the watch says; reads the list beside it now and then, or when an instance is doubted.
+    async fn hear(
+        &mut self,
+        standing: &mut Standing<'a, C::Member>,
+        teller: &Teller,
+        reread: &Reread,
+    ) -> Result<Response, End> {
+        let Standing { member, stream, reading, audit, .. } = standing;
+        let mut heard = pin!(hear(stream, self.config.watchdog));
+        loop {
+            tokio::select! {
+                response = &mut heard => return response,
+                // That it cannot be read ends the watch on the same connection, too.
+                read = ended(reading) => {
+                    self.audit(read?, teller).await?;
+                    continue;
+                }
+                () = reread.notified(), if reading.is_none() => {
+                    info!(prefix = self.prefix, "reading the registry again, beside the watch: an instance cannot be connected");
+                }
+                () = sleep_until(*audit), if reading.is_none() => {}
+            }
+            *audit = self.next_audit();
+            *reading = Some(read_aside(member.clone(), self.prefix));
+            self.told.list_is_asked();
+        }
+    }
+
+    /// Tells what differs between the list and what was told; most often nothing does.
+    async fn audit(&mut self, list: List, teller: &Teller) -> Result<(), End> {
+        if self.known.is_some_and(|known| known.cluster != list.now.cluster) {
+            return Err(End::Relist("another cluster answers now".into()));
+        }
+        debug!(prefix = self.prefix, revision = list.now.revision, entries = list.entries.len(), "registry audited");
+        for change in self.told.list_says(list, Instant::now().into_std()) {
+            teller.say(change).await;
+        }
+        Ok(())
+    }
+
+    /// Many gateways do not ask all at once.
+    fn next_audit(&self) -> Instant {
+        let latest = 2.0 - SOONEST;
+        Instant::now() + self.config.audit.mul_f64(SOONEST + (latest - SOONEST) * fastrand::f64())
     }
 
     /// The list counts, whatever was known: a watch from a revision that the cluster has not reached stays silent.
@@ -87,36 +135,8 @@ impl<'a, C: Cluster> Session<'a, C> {
     }
 }
 
-impl<'a, M: Member> Standing<'a, M> {
-    /// Waits for what the watch says; reads the list beside it when that is asked for.
-    async fn hear<C: Cluster>(
-        &mut self,
-        session: &Session<'a, C>,
-        teller: &mut Teller,
-        reread: &Reread,
-    ) -> Result<Response, End> {
-        let Self { member, stream, overlap, reading, .. } = self;
-        let mut heard = pin!(hear(stream, session.config.watchdog));
-        loop {
-            tokio::select! {
-                response = &mut heard => return response,
-                // That it cannot be read ends the watch on the same connection, too.
-                read = ended(reading) => {
-                    let list = session.of_same_cluster(read?)?;
-                    teller.listed(overlap.list_says(list)).await;
-                }
-                () = reread.notified(), if reading.is_none() => {
-                    overlap.begin();
-                    *reading = Some(read_aside(member.clone(), session.prefix));
-                }
-            }
-        }
-    }
-}
-
 /// Begins to read the list once more; the watch goes on meanwhile.
 fn read_aside(mut member: impl Member, prefix: &str) -> Reading<'_> {
-    info!(prefix, "reading the registry again, beside the watch: an instance cannot be connected");
     Box::pin(async move { list::read(&mut member, prefix).await })
 }
 

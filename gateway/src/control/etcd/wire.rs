@@ -103,7 +103,9 @@ impl From<WatchResponse> for Response {
             compact_revision: response.compact_revision(),
             revision: response.header().map_or(0, |header| positive(header.revision())),
             last_event: pairs().map(|(_, pair)| positive(pair.mod_revision())).max(),
-            events: pairs().filter_map(|(kind, pair)| event(kind, pair)).collect(),
+            events: pairs()
+                .filter_map(|(kind, pair)| Some((positive(pair.mod_revision()), event(kind, pair)?)))
+                .collect(),
         }
     }
 }
@@ -126,7 +128,7 @@ fn entry(pair: KeyValue) -> Option<Entry> {
             warn!(%key, "a registry key is not UTF-8 text and is left out; rename it");
         })
         .ok()?;
-    Some(Entry { key, value, create_revision, mod_revision })
+    Some(Entry { key: key.into(), value, create_revision, mod_revision })
 }
 
 fn positive(revision: i64) -> u64 {

@@ -29,14 +29,14 @@ impl Ledger {
         let mut old: HashMap<_, _> = self.entries.drain(..).map(|entry| (entry.key.clone(), entry)).collect();
         let mut touched = Vec::new();
         for (key, value) in table {
-            let before = old.remove(&key);
+            let before = old.remove(&*key);
             let entry = match before {
                 Some(entry) if entry.value == value => entry,
                 before => {
                     self.revision += 1;
                     touched.push(key.clone());
                     let create_revision = before.map_or(self.revision, |entry| entry.create_revision);
-                    Entry { key, value, create_revision, mod_revision: self.revision }
+                    Entry { key: key.into(), value, create_revision, mod_revision: self.revision }
                 }
             };
             self.entries.push(entry);
@@ -44,7 +44,7 @@ impl Ledger {
         if !old.is_empty() {
             self.revision += 1;
         }
-        touched.extend(old.into_keys());
+        touched.extend(old.into_keys().map(|key| key.to_string()));
         touched
     }
 

@@ -25,7 +25,7 @@ impl Table {
     }
 
     fn delete(&mut self, key: &str) -> &mut Self {
-        self.remarks = self.index.apply(Event::Delete { key: format!("kline/{key}") }, &mut self.lives);
+        self.remarks = self.index.apply(Event::Delete { key: format!("kline/{key}").into() }, &mut self.lives);
         self
     }
 
@@ -56,7 +56,7 @@ impl Table {
 }
 
 fn entry(key: &str, value: &str, revision: u64) -> Entry {
-    let key = format!("kline/{key}");
+    let key = format!("kline/{key}").into();
     Entry { key, value: value.into(), create_revision: revision, mod_revision: revision }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Book {
 /// One service.
 #[derive(Default)]
 struct Known {
-    entries: BTreeMap<String, Row>,
+    entries: BTreeMap<Arc<str>, Row>,
     revision: u64,
     /// When it was last known to be right; `None`: it is not known.
     right: Option<SystemTime>,
@@ -51,6 +51,7 @@ impl Book {
                 self.changed = true;
             }
             Change::Alive { revision } => known.revision = revision.unwrap_or(known.revision),
+            Change::Audited | Change::Repaired { .. } => {}
             Change::Kept { .. } => return,
             Change::Lost { .. } => {
                 known.heard = false;
@@ -137,6 +138,6 @@ impl Known {
     }
 }
 
-fn row(entry: &Entry) -> (String, Row) {
+fn row(entry: &Entry) -> (Arc<str>, Row) {
     (entry.key.clone(), Row(Arc::new(entry.clone())))
 }

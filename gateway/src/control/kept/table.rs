@@ -155,7 +155,7 @@ impl Serialize for Row {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Entry { key, value, create_revision, mod_revision } = &*self.0;
         // A value need not be text.
-        (key, STANDARD.encode(value), create_revision, mod_revision).serialize(to)
+        (&**key, STANDARD.encode(value), create_revision, mod_revision).serialize(to)
     }
 }
 
@@ -163,7 +163,7 @@ impl<'de> Deserialize<'de> for Row {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let (key, value, create_revision, mod_revision) = <(String, String, u64, u64)>::deserialize(from)?;
         let value = STANDARD.decode(value).map_err(D::Error::custom)?;
-        Ok(Self(Arc::new(Entry { key, value, create_revision, mod_revision })))
+        Ok(Self(Arc::new(Entry { key: key.into(), value, create_revision, mod_revision })))
     }
 }
 

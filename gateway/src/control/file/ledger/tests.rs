@@ -35,5 +35,5 @@ fn a_service_sees_its_own_prefix() {
     let mut ledger = Ledger::default();
     write(&mut ledger, &[("a/1", "x"), ("ab/1", "x"), ("a/2", "x")]);
     let keys: Vec<_> = ledger.under("a/").into_iter().map(|entry| entry.key).collect();
-    assert_eq!(keys, ["a/1", "a/2"]);
+    assert_eq!(keys, ["a/1".into(), "a/2".into()]);
 }
