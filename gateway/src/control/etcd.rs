@@ -22,6 +22,9 @@ mod teller;
 mod told;
 mod wire;
 
+#[cfg(test)]
+mod model;
+
 /// Tells everything about the keys that start with `prefix`, as what the registry says of `service`, until nobody
 /// listens any more. What is told waits while `updates` is full. `reread` makes it list anew.
 pub async fn watch(config: Etcd, prefix: String, service: usize, updates: mpsc::Sender<Update>, reread: Reread) {
