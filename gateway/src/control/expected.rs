@@ -63,7 +63,7 @@ impl Expected {
                 warn!(service, reason, "the list of expected symbols cannot be heard; it stays as it was");
                 self.stale_since.get_or_insert_with(SystemTime::now);
             }
-            Change::Alive { .. } | Change::Kept { .. } => {}
+            Change::Alive { .. } | Change::Audited | Change::Repaired { .. } | Change::Kept { .. } => {}
         }
     }
 

@@ -61,7 +61,7 @@ fn without_comment(line: &str) -> &str {
 }
 
 fn entry(key: String) -> Entry {
-    Entry { key, value: Vec::new(), create_revision: 1, mod_revision: 1 }
+    Entry { key: key.into(), value: Vec::new(), create_revision: 1, mod_revision: 1 }
 }
 
 #[cfg(test)]

@@ -57,11 +57,11 @@ impl Seen {
 }
 
 fn entry(found: &Found, layout: &Layout, examined: &Examined, leases: &BTreeMap<i64, TimeLeft>) -> Entry {
-    let key = &found.entry.key;
+    let key = &*found.entry.key;
     let read = examined.read.get(key);
     let time = leases.get(&found.lease);
     Entry {
-        key: key.clone(),
+        key: key.into(),
         standing: match read {
             None => Standing::Rejected,
             Some(_) if examined.suspended.contains_key(key) => Standing::Suspended,

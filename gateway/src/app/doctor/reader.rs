@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use etcd_client::{Client, GetOptions, GetResponse, SortOrder, SortTarget};
+use etcd_client::{Client, GetOptions, GetResponse};
 use tokio::task::JoinSet;
 use tonic::Code;
 
@@ -118,11 +118,7 @@ impl Reader {
         let (mut from, below) = bounds(prefix);
         let (mut range, mut revision, mut limit) = (Range::default(), 0, PAGE);
         loop {
-            let options = GetOptions::new()
-                .with_range(below.clone())
-                .with_limit(limit)
-                .with_revision(revision)
-                .with_sort(SortTarget::Key, SortOrder::Ascend);
+            let options = GetOptions::new().with_range(below.clone()).with_limit(limit).with_revision(revision);
             let mut page = match self.page(from.clone(), options).await? {
                 Page::Read(page) => page,
                 Page::Compacted => return Ok(None),
@@ -214,7 +210,8 @@ impl Range {
             let (key, value) = pair.into_key_value();
             match String::from_utf8(key) {
                 Ok(key) => {
-                    self.found.push(Found { entry: Entry { key, value, create_revision, mod_revision }, lease });
+                    self.found
+                        .push(Found { entry: Entry { key: key.into(), value, create_revision, mod_revision }, lease });
                 }
                 Err(error) => self.no_text.push(String::from_utf8_lossy(error.as_bytes()).into_owned()),
             }

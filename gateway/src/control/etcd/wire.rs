@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use etcd_client::{
-    Client, EventType, GetOptions, GetResponse, KeyValue, SortOrder, SortTarget, WatchOptions, WatchResponse,
-    WatchStream,
-};
+use etcd_client::{Client, EventType, GetOptions, GetResponse, KeyValue, WatchOptions, WatchResponse, WatchStream};
 use tracing::warn;
 
 use super::{
@@ -68,11 +65,9 @@ impl Stream for WatchStream {
 
 impl Pages for Connection {
     async fn page(&mut self, ask: Ask) -> Result<Page, Unread> {
-        let options = GetOptions::new()
-            .with_range(ask.below)
-            .with_limit(ask.limit)
-            .with_revision(ask.revision.cast_signed())
-            .with_sort(SortTarget::Key, SortOrder::Ascend);
+        // Keys come in their order. Asked to sort them, etcd reads all that follow for every page.
+        let options =
+            GetOptions::new().with_range(ask.below).with_limit(ask.limit).with_revision(ask.revision.cast_signed());
         let mut kv = self.client.kv_client().max_decoding_message_size(MESSAGE);
         let answer = within(self.timeout, kv.get(ask.from, Some(options))).await.map_err(Unread::End)?;
         answer.map(Page::from).map_err(unread)

@@ -16,7 +16,7 @@ fn expected() -> Expected {
 }
 
 fn entry(symbol: &str) -> Entry {
-    Entry { key: format!("Symbol/{symbol}"), value: Vec::new(), create_revision: 1, mod_revision: 1 }
+    Entry { key: format!("Symbol/{symbol}").into(), value: Vec::new(), create_revision: 1, mod_revision: 1 }
 }
 
 fn list(symbols: &[&str]) -> Change {

@@ -45,14 +45,14 @@ impl Service {
 
     fn put(&mut self, key: &str, port: u16) {
         self.revision += 1;
-        let (key, value) = (format!("kline/{key}"), format!("h:{port}").into());
+        let (key, value) = (format!("kline/{key}").into(), format!("h:{port}").into());
         let entry = Entry { key, value, create_revision: self.revision, mod_revision: self.revision };
         self.index.apply(Event::Put(entry), &mut self.lives);
     }
 
     fn delete(&mut self, symbols: impl IntoIterator<Item = u16>) {
         for symbol in symbols {
-            self.index.apply(Event::Delete { key: format!("kline/S{symbol}/1") }, &mut self.lives);
+            self.index.apply(Event::Delete { key: format!("kline/S{symbol}/1").into() }, &mut self.lives);
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     super::super::{
         lives::Lives,
+        own::Own,
         source::{Change, Entry, Event},
         tracked::Tracked,
     },
@@ -48,10 +49,11 @@ impl Judge {
     pub(super) fn new(script: &Script) -> Self {
         let text = "[[registry]]\nname = 'e'\netcd = { endpoints = ['http://1'] }\n[[route]]\nmatch = '/'\nservice = 'kline'\n";
         let config = Config::parse(text, "symgate.toml", "/".as_ref()).expect("a configuration");
+        let own = Own::from(config.listen.address);
         Self {
             script: script.clone(),
-            tracked: Tracked::all(&config).next().expect("a service"),
-            lives: Lives::new(config.listen.address),
+            tracked: Tracked::all(&config, &own).next().expect("a service"),
+            lives: Lives::new(own.clone()),
             metrics: Metrics::new(),
             table: Owned::new(),
             wrong: BTreeMap::new(),
@@ -118,7 +120,8 @@ impl Judge {
     }
 
     fn shown(&mut self) -> Owned {
-        let service = self.tracked.show(&self.lives);
+        let service = self.tracked.show(&mut self.lives, Instant::now().into_std(), &self.metrics);
+        self.lives.settle();
         let owned = |(symbol, instances): (&crate::routing::Symbol, &[std::sync::Arc<crate::routing::Instance>])| {
             let pairs = instances.iter().map(|instance| (symbol.to_string(), instance.live.address().to_string()));
             pairs.collect::<Vec<_>>()
