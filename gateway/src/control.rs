@@ -75,6 +75,8 @@ pub struct Control {
     next: Snapshot,
     changed: BTreeSet<usize>,
     dirty: bool,
+    /// Since when there is something to tell of expected symbols.
+    news: Option<Instant>,
     metrics: Metrics,
 }
 
@@ -96,7 +98,7 @@ impl Control {
             secured: secured.into(),
         };
         let (writer, readers) = snapshot::channel(next.clone());
-        (Self { writer, services, lives, next, changed: BTreeSet::new(), dirty: false, metrics }, readers)
+        (Self { writer, services, lives, next, changed: BTreeSet::new(), dirty: false, news: None, metrics }, readers)
     }
 
     /// Listens to the registries of the configuration, hears of plugin and certificate files, and publishes, until the
@@ -115,7 +117,6 @@ impl Control {
         let mut looks = interval(LOOK);
         let mut due: Option<Instant> = None;
         let mut not_before = Instant::now();
-        let mut tell_at: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = shutdown.ended() => return,
@@ -123,20 +124,10 @@ impl Control {
                     self.publish();
                     due = None;
                     not_before = Instant::now() + GATHER;
-                    if tell_at.is_none() && self.services.iter().any(Tracked::has_news) {
-                        tell_at = Some(Instant::now() + TELL);
-                    }
-                }
-                () = sleep_until(tell_at.unwrap_or(not_before)), if tell_at.is_some() => {
-                    self.services.iter_mut().for_each(Tracked::tell);
-                    tell_at = None;
                 }
                 Some(update) = updates.recv() => self.registry_says(update),
                 Some(update) = plugins.recv() => self.plugin_changed(update),
-                ask = self.writer.asked() => match ask {
-                    Ask::ReadAgain(address) => self.read_again(&address, &mut rereads),
-                    Ask::Release(service) => self.release(service),
-                },
+                ask = self.writer.asked() => self.asked(&ask, &mut rereads),
                 _ = looks.tick() => self.look(),
                 Some(update) = certificates.recv() => self.certificate_changed(update),
             }
@@ -176,8 +167,26 @@ impl Control {
         }
     }
 
+    fn asked(&mut self, ask: &Ask, rereads: &mut Rereads) {
+        match ask {
+            Ask::ReadAgain(address) => self.read_again(address, rereads),
+            Ask::Release(service) => self.release(*service),
+        }
+    }
+
+    /// Tells of expected symbols whose instances left, or came, a moment ago.
+    fn tell_news(&mut self, now: Instant) {
+        if !self.services.iter().any(Tracked::has_news) {
+            self.news = None;
+        } else if now >= *self.news.get_or_insert(now) + TELL {
+            self.services.iter_mut().for_each(Tracked::tell);
+            self.news = None;
+        }
+    }
+
     /// Instances that left a moment ago may be gone for good by now.
     fn look(&mut self) {
+        self.tell_news(Instant::now());
         let now = Instant::now().into_std();
         for (at, service) in self.services.iter_mut().enumerate() {
             if service.tick(&mut self.lives, now) {
