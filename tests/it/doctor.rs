@@ -147,7 +147,7 @@ fn assert_golden(said: &Said, etcd: &Etcd, name: &str) {
 
 #[tokio::test]
 async fn of_an_etcd_alone() {
-    let (etcd, _) = patient().await;
+    let (etcd, _) = Box::pin(patient()).await;
     let said = doctor(&etcd, &["--expected", "Symbol/"]).await;
     assert_golden(&said, &etcd, "alone.txt");
     assert_eq!((said.code, &*said.errors), (1, ""));
@@ -155,7 +155,7 @@ async fn of_an_etcd_alone() {
 
 #[tokio::test]
 async fn with_a_configuration_at_hand() {
-    let (etcd, _) = patient().await;
+    let (etcd, _) = Box::pin(patient()).await;
     let folder = configured(&etcd);
     let said = doctor_in(folder.path(), &[], &[]).await;
     assert_golden(&said, &etcd, "configured.txt");
@@ -164,7 +164,7 @@ async fn with_a_configuration_at_hand() {
 
 #[tokio::test]
 async fn for_programs() {
-    let (etcd, mut client) = patient().await;
+    let (etcd, mut client) = Box::pin(patient()).await;
     let before = client.get("any", None).await.unwrap().header().unwrap().revision();
     let folder = configured(&etcd);
     let said = doctor_in(folder.path(), &["--json", "--config", "symgate.toml"], &[]).await;

@@ -82,10 +82,11 @@ async fn keys_of_etcd_are_watched_as_the_service_is() {
     );
     etcd.put("Symbol/SOL_USDT", "").await;
     missing(&gateway, 2, &[]).await;
-    assert!(expected(&gateway).await["stale_since_unix"].is_u64(), "it is marked");
+    eventually!(expected(&gateway).await["stale_since_unix"].is_u64(), "it is marked");
     cable.mend();
     missing(&gateway, 3, &["SOL_USDT"]).await;
     assert!(expected(&gateway).await["stale_since_unix"].is_null());
+    eventually!(told(&gateway, GONE, "SOL_USDT") == 1, "it is told");
     assert_eq!(told(&gateway, BACK, "ETH_USDT"), 1, "a symbol that is expected no more is not there again");
 }
 

@@ -17,7 +17,7 @@ const KEY: &str = "klineRpc/BTC_USDT/1";
 async fn rejected(gateway: &Gateway, address: &str, why: &str) {
     let reason_of_it = format!("{address} {why}");
     eventually!(gateway.table().await["services"][0]["rejected"][KEY] == reason_of_it, "/table says: {reason_of_it}");
-    assert!(gateway.log().says(&["registry entry rejected", KEY, &reason_of_it]), "so does the log");
+    eventually!(gateway.log().says(&["registry entry rejected", KEY, &reason_of_it]), "so does the log");
     assert!(gateway.metric("symgate_registry_events_total", "event=\"rejected\"").await > 0.0, "it is counted");
     let status = gateway.client().get_kline(ask("BTC_USDT")).await.expect_err("there is no instance");
     assert!(["unknown-symbol", "no-instance"].contains(&reason(&status).expect("an error of the gateway")), "{status}");

@@ -283,7 +283,8 @@ impl Doctor {
             own: self.config.as_ref().map(|(_, config)| Own::of(config)).unwrap_or_default(),
         };
         let seen = Seen::new(terms, range, leases);
-        let routes = self.config.iter().flat_map(|(_, config)| examined::routes(config, subject.place)).collect();
+        let routes: Vec<_> =
+            self.config.iter().flat_map(|(_, config)| examined::routes(config, subject.place)).collect();
         // Only lists that are meant for the service say that it is split.
         let expected = expected.filter(|_| subject.place.is_some() || !self.services.is_empty() || seen.is_split());
         let findings = findings::of(&subject, &seen, &routes, expected, self.config.is_some());

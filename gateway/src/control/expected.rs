@@ -31,6 +31,8 @@ pub(super) struct Expected {
     anew: bool,
     /// Those that the log has told of as missing.
     told: BTreeSet<Symbol>,
+    /// Whether others may be missing by now.
+    news: bool,
 }
 
 impl Expected {
@@ -45,6 +47,7 @@ impl Expected {
             missing: None,
             anew: true,
             told: BTreeSet::new(),
+            news: false,
         })
     }
 
@@ -91,36 +94,38 @@ impl Expected {
         match &mut self.missing {
             Some(missing) if !self.anew => {
                 for symbol in changed.iter().filter(|symbol| self.listed.contains(*symbol)) {
-                    if is_missing(symbol) {
-                        missing.insert(symbol.clone())
-                    } else {
-                        missing.remove(symbol)
-                    };
+                    self.news |=
+                        if is_missing(symbol) { missing.insert(symbol.clone()) } else { missing.remove(symbol) };
                 }
             }
-            missing => *missing = Some(self.listed.iter().filter(|symbol| is_missing(symbol)).cloned().collect()),
+            missing if self.anew => {
+                *missing = Some(self.listed.iter().filter(|symbol| is_missing(symbol)).cloned().collect());
+                self.news = true;
+            }
+            _ => {}
         }
         self.anew = false;
     }
 
     /// Whether the log has something to tell.
     pub(super) fn has_news(&self) -> bool {
-        self.missing.as_ref().is_some_and(|missing| *missing != self.told)
+        self.news
     }
 
     /// Tells the log which symbols are missing since it was told last, and which are there again.
     pub(super) fn tell(&mut self, service: &str) {
+        self.news = false;
         let Some(missing) = &self.missing else { return };
         let gone: Vec<_> = missing.difference(&self.told).collect();
         // What is expected no more is not there again.
         let back: Vec<_> = self.told.difference(missing).filter(|symbol| self.listed.contains(*symbol)).collect();
-        if !gone.is_empty() {
-            let (symbols, count, missing) = (named(&gone), gone.len(), missing.len());
-            warn!(service, symbols, count, missing, "expected symbols have no instance");
-        }
         if !back.is_empty() {
             let (symbols, count, missing) = (named(&back), back.len(), missing.len());
             info!(service, symbols, count, missing, "expected symbols have an instance again");
+        }
+        if !gone.is_empty() {
+            let (symbols, count, missing) = (named(&gone), gone.len(), missing.len());
+            warn!(service, symbols, count, missing, "expected symbols have no instance");
         }
         self.told.clone_from(missing);
     }

@@ -113,6 +113,19 @@ mod tests {
     }
 
     #[test]
+    fn this_machine_is_known() {
+        let config = Config::parse("[[route]]\nmatch = '/'\nservice = 'k'\n", "", std::path::Path::new(""));
+        let gateway = Own::of(&config.expect("a configuration"));
+        let interfaces = interfaces::addresses().expect("the interfaces");
+        assert!(!interfaces.is_empty());
+        for ip in interfaces.into_iter().filter(IpAddr::is_ipv4) {
+            let refuse = |port: u16| gateway.refuse(&format!("{ip}:{port}").parse().expect("an address"));
+            assert!(refuse(9000).is_some(), "{ip} is this machine");
+            assert_eq!(refuse(9002), None, "another port is somebody else's");
+        }
+    }
+
+    #[test]
     fn the_admin_listener_is_no_instance() {
         let gateway = Own { admin: Some(([127, 0, 0, 1], 9901).into()), ..Own::default() };
         let reason = gateway.refuse(&"127.0.0.1:9901".parse().expect("an address"));

@@ -16,7 +16,7 @@ const NAMED: usize = 5;
 pub(super) fn of(
     subject: &Subject,
     seen: &Seen,
-    routes: &Vec<Route>,
+    routes: &[Route],
     expected: Option<Result<BTreeSet<Symbol>, String>>,
     configured: bool,
 ) -> Vec<Finding> {

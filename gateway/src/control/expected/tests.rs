@@ -12,6 +12,7 @@ fn expected() -> Expected {
         missing: None,
         anew: true,
         told: BTreeSet::new(),
+        news: false,
     }
 }
 
@@ -78,7 +79,10 @@ fn the_log_is_told_once() {
     expected.follow(&table(&[("BTC", 1)]).0, &[]);
     assert!(expected.has_news());
     expected.tell("kline");
-    assert!(!expected.has_news());
+    expected.follow(&table(&[("BTC", 2), ("ETH", 0)]).0, &["BTC".into(), "ETH".into()]);
+    assert!(!expected.has_news(), "the same one is missing");
+    expected.follow(&table(&[]).0, &["BTC".into()]);
+    assert!(expected.has_news());
     let many: Vec<_> = (0..30).map(|n| Symbol::from(&*format!("S{n}"))).collect();
     let text = named(&many.iter().collect::<Vec<_>>());
     assert!(text.starts_with("S0, S1, ") && text.ends_with("S19, ..."), "{text}");
