@@ -95,6 +95,20 @@ async fn a_service_whose_symbols_are_in_its_name() {
 }
 
 #[tokio::test]
+async fn many_services_are_cut_after_the_worst() {
+    let (etcd, mut client) = etcd().await;
+    for n in 0..15 {
+        put(&mut client, &[(&format!("rpc{n:02}/BTC_USDT/1"), "10.0.0.1:9000")]).await;
+    }
+    client.put("rpc14/ETH_USDT/2", "broken", None).await.unwrap();
+    let said = doctor(&etcd, &[]).await;
+    let shown = said.text.lines().filter(|line| line.starts_with("service ")).collect::<Vec<_>>();
+    assert_eq!((shown.len(), shown[0]), (10, "service rpc14: 1 problem"), "{}", said.text);
+    assert!(said.text.contains("\n... and 5 more services, 0 of them with something wrong\n"), "{}", said.text);
+    assert!(!doctor(&etcd, &["--all"]).await.text.contains("more services"));
+}
+
+#[tokio::test]
 async fn more_keys_than_one_page_and_long_lists() {
     const KEYS: usize = 5_000;
     let (etcd, mut client) = etcd().await;
@@ -142,7 +156,7 @@ async fn a_user_who_may_read_one_prefix() {
     refused(&reads(&["--service", "secret"], &from_environment).await, "secret/*");
     refused(&reads(&["--service", "klineRpc"], &[("SYMGATE_ETCD_PASSWORD", "wrong")]).await, "authentication failed");
     refused(&reads(&["--service", "klineRpc"], &[]).await, "--password-file");
-    refused(&doctor(&etcd, &["--service", "klineRpc"]).await, "user name is empty");
+    refused(&doctor(&etcd, &["--service", "klineRpc"]).await, "user name is empty; name one with --user");
 
     let config =
         CONFIG.replace("ENDPOINT\"]", &format!("{endpoint}\"], user = \"reader\", password_file = \"password\""));

@@ -16,9 +16,10 @@ impl Report {
         let mut out = Page { lines: Vec::new(), limit: if all { usize::MAX } else { SHORT }, cut: false };
         out.header(self);
         out.findings(&self.findings, 0);
-        for service in &self.services {
+        for service in self.services.iter().take(out.limit) {
             out.service(service, all);
         }
+        out.more(&self.services);
         out.left_out(&self.left_out);
         out.summary(self);
         out.lines
@@ -60,6 +61,21 @@ impl Page {
         if all {
             self.entries(&service.entries);
         }
+        self.blank();
+    }
+
+    /// What is left out of many services: the best ones.
+    fn more(&mut self, services: &[Service]) {
+        let more = services.get(self.limit..).unwrap_or_default();
+        if more.is_empty() {
+            return;
+        }
+        let wrong = more.iter().filter(|service| is_wrong(service)).count();
+        self.cut = true;
+        self.wrapped(
+            0,
+            &format!("... and {}, {wrong} of them with something wrong", counted(more.len(), "more service")),
+        );
         self.blank();
     }
 
@@ -156,7 +172,7 @@ impl Page {
     }
 
     fn summary(&mut self, report: &Report) {
-        let worse = report.services.iter().filter(|service| service.count()[..2] != [0, 0]).count();
+        let worse = report.services.iter().filter(|service| is_wrong(service)).count();
         let services = counted(report.services.len(), "service");
         let text = match report.count() {
             [0, 0, 0] => format!("All is well with {services}."),
@@ -205,6 +221,10 @@ impl Page {
     fn blank(&mut self) {
         self.lines.push(String::new());
     }
+}
+
+fn is_wrong(service: &Service) -> bool {
+    service.count()[..2] != [0, 0]
 }
 
 /// Control characters as escapes.
