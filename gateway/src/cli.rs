@@ -5,10 +5,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
+mod access;
 mod check;
 mod compile;
 mod doctor;
-mod login;
 mod output;
 mod register;
 mod run;

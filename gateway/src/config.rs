@@ -20,7 +20,7 @@ pub use self::{
     register::{Format, Register},
     resolve::check_service_name,
     route::{Health, NoSymbol, OnFailure, Route},
-    tls::{Identity, ListenTls, ServiceTls},
+    tls::{Identity, ListenTls, PeerTls},
     units::{lease_time, parse_duration as duration},
     upstream::Upstream,
 };
@@ -171,6 +171,8 @@ pub struct Etcd {
     pub endpoints: Vec<String>,
     /// User and password.
     pub login: Option<(String, String)>,
+    /// How its members are spoken to with TLS; `None`: without.
+    pub tls: Option<PeerTls>,
     /// How long connecting and each request may take.
     pub timeout: Duration,
     /// A watch from which nothing was heard for this long is torn down and the list read again.
@@ -183,14 +185,15 @@ impl Etcd {
     /// With the defaults of the configuration.
     ///
     /// # Errors
-    /// When an endpoint is no URL that can be connected to.
-    pub fn new(endpoints: Vec<String>, login: Option<(String, String)>) -> Result<Self, String> {
-        if let Some(wrong) = endpoints.iter().find_map(|endpoint| resolve::wrong_endpoint(endpoint)) {
+    /// When an endpoint is no URL that can be connected to, with TLS or without.
+    pub fn new(endpoints: Vec<String>, login: Option<(String, String)>, tls: Option<PeerTls>) -> Result<Self, String> {
+        if let Some(wrong) = endpoints.iter().find_map(|endpoint| resolve::wrong_endpoint(endpoint, tls.is_some())) {
             return Err(wrong);
         }
         Ok(Self {
             endpoints,
             login,
+            tls,
             timeout: defaults::etcd_timeout(),
             watchdog: defaults::etcd_watchdog(),
             audit: defaults::etcd_audit(),
@@ -214,7 +217,7 @@ pub struct Service {
     /// When its instances are spared though the registry says that they are gone.
     pub guard: Guard,
     /// How its instances are spoken to with TLS; `None`: without.
-    pub tls: Option<ServiceTls>,
+    pub tls: Option<PeerTls>,
     /// Where the symbols are listed that it should have instances of.
     pub expected: Option<ExpectedSymbols>,
 }

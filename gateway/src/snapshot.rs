@@ -37,11 +37,22 @@ pub struct Snapshot {
     pub secured: Arc<[Secured]>,
 }
 
-/// Clients, or the instances of a service, that are spoken to with TLS.
+/// Who is spoken to with TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// Clients.
+    Clients,
+    /// The instances of the service at this place.
+    Instances(usize),
+    /// The etcd of the registry at this place. What is said to it reads the files by itself.
+    Etcd(usize),
+}
+
+/// Those that are spoken to with TLS, and how.
 #[derive(Clone, Debug)]
 pub struct Secured {
-    /// The place of the service; `None`: clients.
-    pub service: Option<usize>,
+    /// Who they are.
+    pub peers: Peers,
     /// What logs and metrics call it.
     pub name: Arc<str>,
     /// What new connections use.
@@ -189,7 +200,8 @@ impl Readers {
 impl Snapshot {
     /// What new connections of clients, or to the instances of the service at this place, use for TLS.
     pub fn material(&self, service: Option<usize>) -> Option<&Arc<Material>> {
-        self.secured.iter().find(|secured| secured.service == service).map(|secured| &secured.material)
+        let peers = service.map_or(Peers::Clients, Peers::Instances);
+        self.secured.iter().find(|secured| secured.peers == peers).map(|secured| &secured.material)
     }
 }
 

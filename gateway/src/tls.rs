@@ -15,7 +15,7 @@ use rustls::{
 
 use self::certificate::Facts;
 pub use self::certificate::Names;
-use crate::config::{ListenTls, ServiceTls};
+use crate::config::{ListenTls, PeerTls};
 
 #[cfg(test)]
 mod tests;
@@ -38,7 +38,7 @@ pub struct Material {
     facts: Facts,
 }
 
-/// What an instance is spoken to with.
+/// What one that is connected to is spoken to with.
 #[derive(Clone, Debug)]
 pub struct Connector {
     /// Whom to believe, and what to show.
@@ -49,7 +49,7 @@ pub struct Connector {
 #[derive(Debug)]
 enum Side {
     Clients(Arc<ServerConfig>),
-    Instances(Connector),
+    Peers(Connector),
 }
 
 impl Material {
@@ -73,11 +73,11 @@ impl Material {
         Ok(Self { side: Side::Clients(Arc::new(config)), facts })
     }
 
-    /// To speak with the instances of a service.
+    /// To speak with those that are connected to: the instances of a service, the members of an etcd.
     ///
     /// # Errors
     /// Names the file that cannot be used.
-    pub fn for_instances(tls: &ServiceTls, read: Read<'_>) -> Result<Self, Unusable> {
+    pub fn for_peers(tls: &PeerTls, read: Read<'_>) -> Result<Self, Unusable> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let builder = builder.map_err(|error| Unusable(error.to_string()))?;
@@ -93,22 +93,22 @@ impl Material {
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
         let connector = Connector { config: Arc::new(config), server_name: tls.server_name.clone() };
-        Ok(Self { side: Side::Instances(connector), facts })
+        Ok(Self { side: Side::Peers(connector), facts })
     }
 
     /// What clients are spoken to with.
     pub fn acceptor(&self) -> Option<&Arc<ServerConfig>> {
         match &self.side {
             Side::Clients(config) => Some(config),
-            Side::Instances(_) => None,
+            Side::Peers(_) => None,
         }
     }
 
-    /// What instances are spoken to with.
+    /// What those that are connected to are spoken to with.
     pub fn connector(&self) -> Option<&Connector> {
         match &self.side {
             Side::Clients(_) => None,
-            Side::Instances(connector) => Some(connector),
+            Side::Peers(connector) => Some(connector),
         }
     }
 
@@ -129,7 +129,7 @@ impl Material {
 }
 
 impl Connector {
-    /// What an instance on this host must prove to be: the configured name, else the host itself.
+    /// What one on this host must prove to be: the configured name, else the host itself.
     ///
     /// # Errors
     /// When the host is no name that a certificate can hold.

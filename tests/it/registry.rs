@@ -6,6 +6,7 @@ mod audit;
 mod etcd;
 mod file;
 mod link;
+mod tls;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,6 +19,8 @@ const SOON: Duration = Duration::from_secs(30);
 /// A source at work.
 struct Told {
     updates: mpsc::Receiver<Update>,
+    /// Whether the last that was told is that the registry is lost.
+    lost: bool,
     task: JoinHandle<()>,
 }
 
@@ -31,7 +34,7 @@ struct Listed {
 impl Told {
     fn by<F: Future<Output = ()> + Send + 'static>(source: impl FnOnce(mpsc::Sender<Update>) -> F) -> Self {
         let (sender, updates) = mpsc::channel(4);
-        Self { updates, task: tokio::spawn(source(sender)) }
+        Self { updates, lost: false, task: tokio::spawn(source(sender)) }
     }
 
     async fn next(&mut self) -> Update {
@@ -39,12 +42,18 @@ impl Told {
         update.expect("nothing was told").expect("the source ended")
     }
 
-    /// The next change that is more than a sign of life.
+    /// The next change that is more than a sign of life, or than another reason why an outage goes on.
     async fn change(&mut self) -> Change {
         loop {
-            match self.next().await.change {
+            let change = self.next().await.change;
+            let (before, again) = (self.lost, matches!(change, Change::Lost { .. }));
+            match change {
                 Change::Alive { .. } => {}
-                change => return change,
+                Change::Lost { .. } if before && again => {}
+                change => {
+                    self.lost = again;
+                    return change;
+                }
             }
         }
     }
@@ -73,6 +82,11 @@ impl Told {
             Change::Lost { reason } => reason,
             other => panic!("a loss was expected, told was {other:?}"),
         }
+    }
+
+    /// Whether the next that is told is a reason of an outage that holds this text.
+    async fn heard(&mut self, text: &str) -> bool {
+        matches!(self.next().await.change, Change::Lost { reason } if reason.contains(text))
     }
 
     async fn events(&mut self) -> (u64, Vec<Event>) {

@@ -12,8 +12,8 @@ use symgate::config::Config;
 const FLOORS: [&[&str]; 7] = [
     &["routing", "metrics", "telemetry", "shutdown", "interfaces"],
     &["config"],
-    &["plugin", "http2", "tls", "etcd"],
-    &["snapshot"],
+    &["plugin", "http2", "tls"],
+    &["snapshot", "etcd"],
     &["proxy", "control", "admin", "register"],
     &["app"],
     &["cli", "main", "lib"],

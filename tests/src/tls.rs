@@ -64,8 +64,18 @@ impl Authority {
 
     /// A pair whose certificate has these names: URIs, email addresses, IP addresses, DNS names.
     pub fn pair(&self, names: &[&str]) -> Pair {
+        self.sign(names, |_| {})
+    }
+
+    /// The same, but it has expired long ago.
+    pub fn expired_pair(&self, names: &[&str]) -> Pair {
+        self.sign(names, |params| params.not_after = rcgen::date_time_ymd(2020, 1, 1))
+    }
+
+    fn sign(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Pair {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names.iter().map(|name| san(name)).collect();
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
         Pair { certificate, key: key.serialize_pem() }

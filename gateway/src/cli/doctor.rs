@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 
-use super::{login::login, output, usage};
+use super::{access::Access, output};
 use crate::{
     app::doctor::{Doctor, Report, expected_symbols},
     config::{self, Config, Etcd},
@@ -45,12 +45,8 @@ pub(super) struct Looked {
     /// The etcd cluster: URLs of its members, separated by commas; the default is that of the configuration
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     etcd: Vec<String>,
-    /// The etcd user; its password is in --password-file or the environment
-    #[arg(long, requires = "etcd")]
-    user: Option<String>,
-    /// A file that holds the password
-    #[arg(long, value_name = "FILE", requires = "user")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
     /// What every key starts with; the default is what the configuration says, else nothing
     #[arg(long)]
     prefix: Option<String>,
@@ -109,9 +105,7 @@ pub(super) fn doctor(looked: Looked) -> anyhow::Result<ExitCode> {
 
 impl Looked {
     fn report(self) -> anyhow::Result<Report> {
-        let login = login(self.user.as_deref(), self.password_file.as_deref())?;
-        let etcd = (!self.etcd.is_empty()).then(|| Etcd::new(self.etcd, login)).transpose();
-        let etcd = etcd.map_err(|reason| usage(&reason))?;
+        let etcd = (!self.etcd.is_empty()).then(|| self.access.to(self.etcd)).transpose()?;
         let (config, remark) = match &self.config {
             Some(named) => (Some((named.display().to_string(), Config::read(named)?)), None),
             None => at_hand(Path::new(AT_HAND), etcd.as_ref()),

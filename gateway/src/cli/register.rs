@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 
-use super::{login::login, usage};
+use super::{access::Access, usage};
 use crate::{
     app::Sidecar,
-    config::{self, Etcd, Format, LogFormat},
+    config::{self, Format, LogFormat},
     interfaces::private_address,
     register::{Announcement, Health},
     routing::Address,
@@ -46,12 +46,8 @@ pub(super) struct Register {
     /// The etcd cluster: URLs of its members, separated by commas
     #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
     etcd: Vec<String>,
-    /// The etcd user; its password is in --password-file or the environment
-    #[arg(long)]
-    user: Option<String>,
-    /// A file that holds the password
-    #[arg(long, value_name = "FILE", requires = "user")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
     /// What every key starts with
     #[arg(long, default_value = "")]
     prefix: String,
@@ -127,7 +123,7 @@ impl Register {
         if self.value == Value::Plain && (self.weight.is_some() || !self.labels.is_empty()) {
             return Err(usage("a plain value has no room for --weight and --label; write --value json"));
         }
-        let login = self.login()?;
+        let etcd = self.access.to(self.etcd)?;
         let address = match (self.address, self.port) {
             (Some(address), _) => address,
             (None, port) => {
@@ -145,7 +141,7 @@ impl Register {
             labels: self.labels.into_iter().collect::<BTreeMap<_, _>>(),
         };
         Ok(Sidecar {
-            etcd: Etcd::new(self.etcd, login).map_err(|reason| usage(&reason))?,
+            etcd,
             announcement,
             ttl: self.ttl,
             health: self.health,
@@ -154,10 +150,6 @@ impl Register {
             owner_file: self.owner_file,
             command: self.command,
         })
-    }
-
-    fn login(&self) -> anyhow::Result<Option<(String, String)>> {
-        login(self.user.as_deref(), self.password_file.as_deref())
     }
 }
 
@@ -253,7 +245,10 @@ mod tests {
         check(&["--address=a:1", "--label=symbol=x"], "options of their own");
         check(&["--address=a:1", "--ttl=1s"], "2s or more");
         check(&["--address=a:1", "--symbol="], "at least one character");
-        check(&["--address=a:1", "--etcd=https://c:2379"], "TLS is not supported");
+        check(&["--address=a:1", "--etcd=https://c:2379"], "whom to believe");
+        check(&["--address=a:1", "--etcd-ca=ca.pem"], "without TLS, though tls is there");
+        check(&["--address=a:1", "--etcd-ca=ca.pem", "--etcd-certificate=c.pem"], "--etcd-key");
+        check(&["--address=a:1", "--etcd-ca=ca.pem", "--etcd-server-name=https://c"], "neither a DNS name");
         check(&["--address=a:1", "--password-file=x"], "--user");
         check(&["--address=a:1", "--health=udp"], "write off, tcp");
         assert!(service("a/").is_err(), "it would not be found under that name");

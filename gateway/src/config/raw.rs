@@ -66,6 +66,7 @@ pub(super) struct Etcd {
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     pub(super) password_file: Option<Spanned<PathBuf>>,
+    pub(super) tls: Option<Spanned<PeerTls>>,
     #[serde(default = "defaults::etcd_timeout", deserialize_with = "units::timeout")]
     pub(super) timeout: Duration,
     #[serde(default = "defaults::etcd_watchdog", deserialize_with = "units::timeout")]
@@ -88,7 +89,7 @@ pub(super) struct Service {
     pub(super) end_streams: bool,
     #[serde(default)]
     pub(super) guard: Guard,
-    pub(super) tls: Option<Spanned<ServiceTls>>,
+    pub(super) tls: Option<Spanned<PeerTls>>,
     pub(super) expected_symbols: Option<Spanned<ExpectedSymbols>>,
 }
 
@@ -100,10 +101,10 @@ pub(super) struct ExpectedSymbols {
     pub(super) file: Option<PathBuf>,
 }
 
-/// `tls = { ... }` of a `[[service]]`
+/// `tls = { ... }` of a `[[service]]` or of an etcd
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ServiceTls {
+pub(super) struct PeerTls {
     pub(super) ca: PathBuf,
     pub(super) server_name: Option<Spanned<String>>,
     pub(super) certificate: Option<PathBuf>,

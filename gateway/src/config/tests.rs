@@ -143,6 +143,7 @@ fn files_of_tls_start_at_the_folder_of_the_configuration() {
         "[listen.tls]\ncertificate = 'tls/a.pem'\nkey = '/run/a.key'\nclient_ca = 'ca.pem'\n\
          [[service]]\nname = 'klineRpc'\ntls = { ca = 'ca.pem', server_name = 'k.internal', certificate = 'c.pem', key = 'c.key' }\n\
          [[service]]\nname = 'rest'\ntls = { ca = '/ca.pem', server_name = '10.0.0.1' }\n\
+         [[registry]]\nname = 'e'\netcd = { endpoints = ['https://e:2379'], tls = { ca = '/ca.pem', server_name = '10.0.0.1' } }\n\
          [[route]]\nmatch = '/k.K/'\nservice = 'klineRpc'\nclients = ['spiffe://x/api']\n\
          [[route]]\nmatch = '/'\nservice = 'rest'\n",
     );
@@ -156,13 +157,11 @@ fn files_of_tls_start_at_the_folder_of_the_configuration() {
     let identity = Identity { certificate: path("/etc/symgate/c.pem"), key: path("/etc/symgate/c.key") };
     let server_name = |name: &'static str| Some(name.try_into().expect("a name"));
     let tls = [
-        ServiceTls {
-            ca: path("/etc/symgate/ca.pem"),
-            server_name: server_name("k.internal"),
-            identity: Some(identity),
-        },
-        ServiceTls { ca: path("/ca.pem"), server_name: server_name("10.0.0.1"), identity: None },
+        PeerTls { ca: path("/etc/symgate/ca.pem"), server_name: server_name("k.internal"), identity: Some(identity) },
+        PeerTls { ca: path("/ca.pem"), server_name: server_name("10.0.0.1"), identity: None },
     ];
+    let Source::Etcd(etcd) = &config.registries[0].source else { panic!("{:?}", config.registries) };
+    assert_eq!(etcd.tls.as_ref(), Some(&tls[1]));
     assert_eq!(config.services.into_iter().map(|service| service.tls).collect::<Vec<_>>(), tls.map(Some));
     let clients: Vec<_> = config.routes.iter().map(|route| route.clients.join(" ")).collect();
     assert_eq!(clients, ["spiffe://x/api", ""]);
@@ -231,6 +230,7 @@ fn the_example_shows_every_key() {
         ("[code_cache]", "[code_cache]"),
         ("[[registry]]", "[[registry]]"),
         ("[[registry]]", "[[registry]]\nname = 'x'\n[registry.etcd]"),
+        ("[[registry]]", "[[registry]]\nname = 'x'\n[registry.etcd.tls]"),
         ("[[registry]]", "[[registry]]\nname = 'x'\n[registry.keep]"),
         ("[[service]]", "[[service]]"),
         ("[[service]]", "[[service]]\nname = 'x'\n[service.tls]"),

@@ -1,5 +1,5 @@
-//! TLS: the files that are shown and trusted, to clients by `[listen.tls]`, to instances by `tls` of a `[[service]]`.
-//! Reads none of them.
+//! TLS: the files that are shown and trusted, to clients by `[listen.tls]`, to instances by `tls` of a `[[service]]`, to
+//! an etcd by `tls` of its own. Reads none of them.
 
 use std::path::{Path, PathBuf};
 
@@ -18,14 +18,14 @@ pub struct ListenTls {
     pub client_ca: Option<PathBuf>,
 }
 
-/// `tls` of a `[[service]]`: its instances are spoken to with TLS.
+/// `tls` of a `[[service]]` or of an etcd: its instances, or its members, are spoken to with TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceTls {
+pub struct PeerTls {
     /// Whose certificates are believed, as PEM.
     pub ca: PathBuf,
-    /// The name that an instance must prove; `None`: the host of its address.
+    /// The name that they must prove; `None`: the host of their address.
     pub server_name: Option<ServerName<'static>>,
-    /// What the gateway shows of itself when an instance asks.
+    /// What is shown to those that ask.
     pub identity: Option<Identity>,
 }
 

@@ -16,8 +16,8 @@ use tracing::warn;
 
 use super::file_watch::{FileChange, FileWatch};
 use crate::{
-    config::{Config, ListenTls, ServiceTls},
-    snapshot::Secured,
+    config::{Config, ListenTls, PeerTls, Source},
+    snapshot::{Peers, Secured},
     tls::{Material, Unusable},
 };
 
@@ -56,7 +56,7 @@ type Content = Result<Vec<u8>, String>;
 /// What the files are for.
 enum Purpose {
     Clients(ListenTls),
-    Instances(ServiceTls),
+    Peers(PeerTls),
 }
 
 impl CertificateFiles {
@@ -66,18 +66,22 @@ impl CertificateFiles {
     /// Names the first that cannot be used, and what to do.
     pub fn load(config: &Config) -> Result<Self, Unusable> {
         let clients = config.listen.tls.iter();
-        let clients = clients.map(|tls| (None, "listener".to_owned(), Purpose::Clients(tls.clone())));
+        let clients = clients.map(|tls| (Peers::Clients, "listener".to_owned(), Purpose::Clients(tls.clone())));
         let instances = config.services.iter().enumerate().filter_map(|(place, service)| {
             let name = format!("service {}", service.name);
-            Some((Some(place), name, Purpose::Instances(service.tls.clone()?)))
+            Some((Peers::Instances(place), name, Purpose::Peers(service.tls.clone()?)))
+        });
+        let etcds = config.registries.iter().enumerate().filter_map(|(place, registry)| {
+            let Source::Etcd(etcd) = &registry.source else { return None };
+            Some((Peers::Etcd(place), format!("registry {}", registry.name), Purpose::Peers(etcd.tls.clone()?)))
         });
         let (mut users, mut secured) = (Vec::new(), Vec::new());
-        for (service, name, purpose) in clients.chain(instances) {
+        for (peers, name, purpose) in clients.chain(instances).chain(etcds) {
             let user = User::new(purpose);
             let material = user.material().map_err(|unusable| unusable.of(&name))?;
             look_at_dates(&name, &material);
             let loaded = SystemTime::now();
-            secured.push(Secured { service, name: name.into(), material: Arc::new(material), loaded, refused: None });
+            secured.push(Secured { peers, name: name.into(), material: Arc::new(material), loaded, refused: None });
             users.push(user);
         }
         Ok(Self { users, secured })
@@ -139,7 +143,7 @@ impl User {
     fn new(purpose: Purpose) -> Self {
         let paths = match &purpose {
             Purpose::Clients(tls) => [Some(&tls.certificate), Some(&tls.key), tls.client_ca.as_ref()],
-            Purpose::Instances(tls) => {
+            Purpose::Peers(tls) => {
                 let own = tls.identity.as_ref();
                 [Some(&tls.ca), own.map(|own| &own.certificate), own.map(|own| &own.key)]
             }
@@ -164,7 +168,7 @@ impl User {
         };
         match &self.purpose {
             Purpose::Clients(tls) => Material::for_clients(tls, &read),
-            Purpose::Instances(tls) => Material::for_instances(tls, &read),
+            Purpose::Peers(tls) => Material::for_peers(tls, &read),
         }
     }
 }

@@ -37,11 +37,11 @@ impl Files {
         Material::for_clients(&tls, &|path| self.read(path))
     }
 
-    fn for_instances(&self, server_name: Option<&str>, identity: bool) -> Result<Material, Unusable> {
+    fn for_peers(&self, server_name: Option<&str>, identity: bool) -> Result<Material, Unusable> {
         let identity = identity.then(|| Identity { certificate: "a.pem".into(), key: "a.key".into() });
         let server_name = server_name.map(|name| ServerName::try_from(name.to_owned()).expect("a name"));
-        let tls = ServiceTls { ca: "a.pem".into(), server_name, identity };
-        Material::for_instances(&tls, &|path| self.read(path))
+        let tls = PeerTls { ca: "a.pem".into(), server_name, identity };
+        Material::for_peers(&tls, &|path| self.read(path))
     }
 
     #[track_caller]
@@ -58,11 +58,11 @@ fn a_pair_is_enough_for_both_sides() {
     assert_eq!(clients.acceptor().expect("for clients").alpn_protocols, [b"h2"]);
     assert!(clients.connector().is_none(), "what is for clients is not for instances");
     assert_eq!(**clients.names(), ["gate.internal"]);
-    let instances = files.for_instances(None, false).expect("a root");
+    let instances = files.for_peers(None, false).expect("a root");
     assert_eq!(instances.connector().expect("for instances").config.alpn_protocols, [b"h2"]);
     assert!(instances.acceptor().is_none(), "what is for instances is not for clients");
     assert_eq!((instances.names().len(), instances.not_after()), (0, None), "nothing is shown to instances");
-    let shows = files.for_instances(None, true).expect("a pair");
+    let shows = files.for_peers(None, true).expect("a pair");
     assert_eq!(**shows.names(), ["gate.internal"]);
     files.for_clients(Some("a.pem")).expect("clients with a certificate");
 }
@@ -71,7 +71,7 @@ fn a_pair_is_enough_for_both_sides() {
 fn an_instance_must_prove_the_configured_name_or_its_host() {
     let files = Files::new(&["a"]);
     let check = |configured: Option<&str>, host: &str, expected: Option<&str>| {
-        let material = files.for_instances(configured, false).expect("a root");
+        let material = files.for_peers(configured, false).expect("a root");
         let name = material.connector().expect("for instances").server_name(host).ok();
         assert_eq!(name.map(|name| name.to_str().into_owned()).as_deref(), expected, "{configured:?}, {host}");
     };

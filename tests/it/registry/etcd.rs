@@ -15,20 +15,21 @@ use tokio::time::{sleep, timeout};
 
 use super::{SOON, Told, apply, link::Link};
 
-const PREFIX: &str = "klineRpc/";
-const SERVICE: usize = 7;
+pub(super) const PREFIX: &str = "klineRpc/";
+pub(super) const SERVICE: usize = 7;
 
-fn config(endpoints: &[String]) -> config::Etcd {
+pub(super) fn config(endpoints: &[String]) -> config::Etcd {
     config::Etcd {
         endpoints: endpoints.to_vec(),
         login: None,
+        tls: None,
         timeout: Duration::from_secs(5),
         watchdog: Duration::from_secs(30),
         audit: Duration::from_secs(60),
     }
 }
 
-fn watch(config: config::Etcd) -> Told {
+pub(super) fn watch(config: config::Etcd) -> Told {
     Told::by(|updates| etcd::watch(config, PREFIX.into(), SERVICE, updates, Reread::default()))
 }
 
@@ -37,18 +38,18 @@ fn number(entry: &Entry) -> u32 {
     str::from_utf8(&entry.value).unwrap().parse().unwrap()
 }
 
-fn watch_etcd(etcd: &Etcd) -> Told {
+pub(super) fn watch_etcd(etcd: &Etcd) -> Told {
     watch(config(&[etcd.endpoint()]))
 }
 
 /// What etcd itself says is under the prefix.
-async fn truth(client: &mut Client) -> BTreeMap<String, Vec<u8>> {
+pub(super) async fn truth(client: &mut Client) -> BTreeMap<String, Vec<u8>> {
     let answer = client.get(PREFIX, Some(GetOptions::new().with_prefix())).await.unwrap();
     answer.kvs().iter().map(|pair| (pair.key_str().unwrap().into(), pair.value().to_vec())).collect()
 }
 
 /// Follows what is told until it is what etcd says.
-async fn follow(told: &mut Told, table: &mut BTreeMap<String, Vec<u8>>, client: &mut Client) {
+pub(super) async fn follow(told: &mut Told, table: &mut BTreeMap<String, Vec<u8>>, client: &mut Client) {
     let truth = truth(client).await;
     while *table != truth {
         let (_, events) = told.events().await;
@@ -356,7 +357,13 @@ async fn nobody_listens_any_more() {
 
 /// An etcd that wants a login; `reader` may read the prefix and nothing else.
 async fn guarded() -> (Etcd, config::Etcd) {
-    let etcd = Etcd::start().await;
+    guarded_with(&[]).await
+}
+
+/// The same, with more command line arguments.
+pub(super) async fn guarded_with(arguments: &[&str]) -> (Etcd, config::Etcd) {
+    // Passwords that are cheap to check.
+    let etcd = Etcd::start_with(&[&["--bcrypt-cost", "4"], arguments].concat()).await;
     etcd.put("klineRpc/A/1", "10.0.0.1:1").await;
     let mut client = etcd.client().await;
     for (user, password) in [("root", "r"), ("reader", "secret")] {

@@ -108,16 +108,15 @@ impl Builder {
         self
     }
 
+    /// A key of `etcd`, after its URL.
+    pub fn etcd_key(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.registry.as_mut().and_then(Value::as_table_mut).unwrap().insert(key.into(), value.into());
+        self
+    }
+
     /// Registrations from the etcd at a URL, which is given up when it does not answer in time.
     pub fn etcd_within(self, endpoint: &str, timeout: &str) -> Self {
         self.etcd_at(endpoint).etcd_key("timeout", timeout)
-    }
-
-    /// A key of the registry's `etcd`, which is there already.
-    pub fn etcd_key(mut self, key: &str, value: impl Into<Value>) -> Self {
-        let registry = self.registry.as_mut().and_then(Value::as_table_mut).unwrap();
-        registry.insert(key.into(), value.into());
-        self
     }
 
     /// Registrations from a file.

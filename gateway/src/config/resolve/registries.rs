@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs, path::Path};
 use http::Uri;
 use toml::Spanned;
 
-use super::Mistakes;
+use super::{Mistakes, tls};
 use crate::{
     config::{Etcd, Keep, Registry, Source, defaults, raw},
     routing::Networks,
@@ -81,23 +81,29 @@ fn etcd(raw: Spanned<raw::Etcd>, base: &Path, mistakes: &mut Mistakes) -> Etcd {
         mistakes.say(at, "etcd has no endpoints; write at least one, such as \"http://127.0.0.1:2379\"");
     }
     for endpoint in &raw.get_ref().endpoints {
-        if let Some(text) = wrong_endpoint(endpoint.get_ref()) {
+        if let Some(text) = wrong_endpoint(endpoint.get_ref(), raw.get_ref().tls.is_some()) {
             mistakes.say(endpoint.span(), text);
         }
     }
     let login = login(&raw, base, mistakes);
     let raw = raw.into_inner();
     let endpoints = raw.endpoints.into_iter().map(Spanned::into_inner).collect();
-    Etcd { endpoints, login, timeout: raw.timeout, watchdog: raw.watchdog, audit: raw.audit }
+    let tls = raw.tls.map(|tls| tls::peer(tls, "etcd", base, mistakes));
+    Etcd { endpoints, login, tls, timeout: raw.timeout, watchdog: raw.watchdog, audit: raw.audit }
 }
 
-pub(in crate::config) fn wrong_endpoint(endpoint: &str) -> Option<String> {
+/// What is wrong with an endpoint of an etcd that is spoken to with TLS or without: all members are spoken to alike.
+pub(in crate::config) fn wrong_endpoint(endpoint: &str, tls: bool) -> Option<String> {
     let uri: Option<Uri> = endpoint.parse().ok();
-    match uri.as_ref().and_then(Uri::scheme_str) {
-        Some("http") => None,
-        Some("https") => Some(format!("etcd endpoint {endpoint:?}: TLS is not supported; write an http:// URL")),
-        _ => Some(format!("etcd endpoint {endpoint:?} is no URL; write \"http://host:port\"")),
-    }
+    let text = match (uri.as_ref().and_then(Uri::scheme_str), tls) {
+        (Some("http"), false) | (Some("https"), true) => return None,
+        (Some("https"), false) => {
+            "needs to be told whom to believe: name the file of its authorities as `ca` of its tls"
+        }
+        (Some("http"), true) => "would be spoken to without TLS, though tls is there: write https:// or remove tls",
+        _ => "is no URL; write \"http://host:port\", or with TLS \"https://host:port\"",
+    };
+    Some(format!("etcd endpoint {endpoint:?} {text}"))
 }
 
 fn login(raw: &Spanned<raw::Etcd>, base: &Path, mistakes: &mut Mistakes) -> Option<(String, String)> {

@@ -21,7 +21,7 @@ impl Services {
         let services = raw.into_iter().map(|service| {
             let registry = registry(service.registry, service.name.get_ref(), registries, mistakes);
             let name = service.name.into_inner();
-            let tls = service.tls.map(|tls| tls::service(tls, &name, base, mistakes));
+            let tls = service.tls.map(|tls| tls::peer(tls, &format!("service {name:?}"), base, mistakes));
             let expected = service.expected_symbols.and_then(|list| expected(list, &name, base, mistakes));
             let raw::Service { key, exclusive, end_streams, guard, .. } = service;
             Service { name, registry, key, exclusive, end_streams, guard, tls, expected }

@@ -1,4 +1,4 @@
-//! `tls` of a `[[service]]`, and which clients a `[[route]]` allows. Reads no certificate.
+//! `tls` of a `[[service]]` or of an etcd, and which clients a `[[route]]` allows. Reads no certificate.
 
 use std::path::Path;
 
@@ -6,27 +6,21 @@ use rustls::pki_types::ServerName;
 use toml::Spanned;
 
 use super::Mistakes;
-use crate::config::{Identity, Listen, ServiceTls, raw};
+use crate::config::{Identity, Listen, PeerTls, raw};
 
-/// How the instances of a service are spoken to.
-pub(super) fn service(
-    raw: Spanned<raw::ServiceTls>,
-    service: &str,
-    base: &Path,
-    mistakes: &mut Mistakes,
-) -> ServiceTls {
+/// How those are spoken to whom mistakes call `whom`.
+pub(super) fn peer(raw: Spanned<raw::PeerTls>, whom: &str, base: &Path, mistakes: &mut Mistakes) -> PeerTls {
     let at = raw.span();
     let raw = raw.into_inner();
     let identity = match (raw.certificate, raw.key) {
         (Some(certificate), Some(key)) => Some(Identity { certificate: base.join(certificate), key: base.join(key) }),
         (None, None) => None,
         (Some(_), None) => {
-            mistakes
-                .say(at, format!("tls of service {service:?} has a certificate and no `key`; add the file of its key"));
+            mistakes.say(at, format!("tls of {whom} has a certificate and no `key`; add the file of its key"));
             None
         }
         (None, Some(_)) => {
-            mistakes.say(at, format!("tls of service {service:?} has a key and no `certificate`; add the file of it"));
+            mistakes.say(at, format!("tls of {whom} has a key and no `certificate`; add the file of it"));
             None
         }
     };
@@ -34,15 +28,15 @@ pub(super) fn service(
         let read = ServerName::try_from(name.get_ref().clone()).ok();
         if read.is_none() {
             let text = format!(
-                "server_name {:?} is neither a DNS name nor an IP address; write what is in the certificate of the \
-                 instances, such as \"kline.internal\"",
+                "server_name {:?} is neither a DNS name nor an IP address; write a name that is in the certificates of \
+                 {whom}, such as \"kline.internal\"",
                 name.get_ref()
             );
             mistakes.say(name.span(), text);
         }
         read
     });
-    ServiceTls { ca: base.join(raw.ca), server_name, identity }
+    PeerTls { ca: base.join(raw.ca), server_name, identity }
 }
 
 /// Whether the clients that a route allows can be known.
