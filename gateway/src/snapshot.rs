@@ -83,6 +83,8 @@ pub struct Service {
     pub table: Arc<ServiceTable>,
     /// What is known of the table's truth.
     pub state: TableState,
+    /// Why its registry cannot be heard; `None`: it can, or nothing was tried yet.
+    pub lost: Option<Arc<str>>,
     /// Whether streams end when their symbol has another owner.
     pub end_streams: bool,
     /// Instances that left the registry and serve on, because most of the service left with them.

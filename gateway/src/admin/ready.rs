@@ -11,6 +11,11 @@ pub fn not_ready(snapshot: &Snapshot, leaving: bool) -> Option<String> {
         return Some("starting: no snapshot was published yet".into());
     }
     let unread = |service: &&Service| !service.state.loaded;
-    let unread: Vec<_> = snapshot.services.iter().filter(unread).map(|service| &*service.name).collect();
+    let unread: Vec<_> = snapshot.services.iter().filter(unread).map(named).collect();
     (!unread.is_empty()).then(|| format!("not read from the registry yet: {}", unread.join(", ")))
+}
+
+/// The service, and why it is not read where that is known.
+fn named(service: &Service) -> String {
+    service.lost.as_ref().map_or_else(|| service.name.to_string(), |why| format!("{} ({why})", service.name))
 }

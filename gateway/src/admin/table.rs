@@ -36,6 +36,8 @@ struct One<'a> {
     loaded: bool,
     revision: u64,
     stale_since_unix: Option<u64>,
+    /// Why the registry cannot be heard.
+    lost: Option<&'a str>,
     symbols_known: usize,
     instances_known: usize,
     rejected_known: usize,
@@ -107,6 +109,7 @@ fn one<'a>(service: &'a Service, filter: &'a Filter) -> One<'a> {
         loaded: service.state.loaded,
         revision: service.state.revision,
         stale_since_unix: service.state.stale_since.map(unix_seconds),
+        lost: service.lost.as_deref(),
         symbols_known: service.table.symbols(),
         instances_known: service.table.instances(),
         rejected_known: service.rejected.len(),

@@ -85,6 +85,7 @@ fn kline(loaded: bool) -> Service {
         registry: "main".into(),
         table: Arc::new(table),
         state: TableState { loaded, revision: 42, stale_since },
+        lost: Some("etcd http://e:2379: permission denied".into()),
         rejected: Arc::new(BTreeMap::from([("klineRpc/X/1".into(), "the address is blank".into())])),
         suspended: Arc::default(),
         expected: loaded.then(|| Expectation {
@@ -107,6 +108,9 @@ async fn ready_once_every_table_was_read_and_until_the_drain() {
     assert_eq!(admin.get("/readyz").await, (503, "starting: no snapshot was published yet\n".into()));
     admin.writer.publish(of([kline(true), Service { name: "orders".into(), ..Service::default() }]));
     assert_eq!(admin.get("/readyz").await, (503, "not read from the registry yet: orders\n".into()));
+    let why = "not read from the registry yet: klineRpc (etcd http://e:2379: permission denied)\n";
+    admin.writer.publish(of([kline(false)]));
+    assert_eq!(admin.get("/readyz").await, (503, why.into()));
     admin.writer.publish(of([kline(true)]));
     assert_eq!(admin.get("/readyz").await, (200, "ok\n".into()));
     admin.trigger.drain();
@@ -127,6 +131,7 @@ async fn the_table_shows_owners() {
     let found = admin.json("/table?service=klineRpc&symbol=BTC%2FUSDT").await;
     let expected = json!({ "services": [{
         "service": "klineRpc", "registry": "main", "loaded": true, "revision": 42, "stale_since_unix": 1_000,
+        "lost": "etcd http://e:2379: permission denied",
         "symbols_known": 3, "instances_known": 2,
         "rejected_known": 1, "rejected": { "klineRpc/X/1": "the address is blank" },
         "suspended_known": 0, "suspended": {}, "spared_known": 0,

@@ -19,6 +19,7 @@ pub(super) const AFTER: &str = "\
 Examples:
   symgate register --etcd http://127.0.0.1:2379 --service klineRpc --symbol BTC_USDT --port 9000 -- ./kline BTC_USDT
   symgate register --etcd http://127.0.0.1:2379 --service klineRpc --symbol BTC_USDT --address 10.0.0.7:9000
+  symgate register --etcd https://a:2379,https://b:2379 --etcd-ca ca.pem --service accountRpc --port 9000 -- ./account
 
 The key is SERVICE/SYMBOL/LEASE, without a symbol SERVICE/LEASE, after --prefix. It is written once the instance is
 healthy, removed while it is not, written again whenever it was lost, and removed when the command ends. The etcd user

@@ -79,7 +79,7 @@ pub enum Change {
     },
     /// The registry cannot be heard; the table stands and is stale until the next [`Change::Listed`].
     Lost {
-        /// Why, for the log.
+        /// Why. It is said again when that changes.
         reason: String,
     },
 }

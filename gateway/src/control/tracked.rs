@@ -42,6 +42,8 @@ pub(super) struct Tracked {
     end_streams: bool,
     state: TableState,
     expected: Option<Expected>,
+    /// Why the registry cannot be heard.
+    lost: Option<Arc<str>>,
 }
 
 impl Tracked {
@@ -70,6 +72,7 @@ impl Tracked {
             end_streams: service.end_streams,
             state: TableState::default(),
             expected: Expected::of(service, registry),
+            lost: None,
         }
     }
 
@@ -118,6 +121,7 @@ impl Tracked {
                 let listed = entries.len();
                 let remarks = self.index.list(entries, lives);
                 self.state = TableState { loaded: true, revision, stale_since: None };
+                self.lost = None;
                 info!(service, revision, entries = listed, before, "registry listed");
                 self.log(remarks, metrics);
             }
@@ -148,8 +152,14 @@ impl Tracked {
                 self.log(remarks, metrics);
             }
             Change::Lost { reason } => {
-                count(RegistryEvent::Lost, 1);
-                warn!(service = &*self.name, reason, "registry lost; the last table keeps serving");
+                let service = &*self.name;
+                if self.lost.is_some() {
+                    warn!(service, reason, "the registry is still not heard");
+                } else {
+                    count(RegistryEvent::Lost, 1);
+                    warn!(service, reason, "registry lost; the last table keeps serving");
+                }
+                self.lost = Some(reason.into());
                 self.state.stale_since.get_or_insert_with(SystemTime::now);
             }
         }
@@ -175,6 +185,7 @@ impl Tracked {
             registry: self.registry.clone(),
             table: self.table.clone(),
             state: self.state,
+            lost: self.lost.clone(),
             end_streams: self.end_streams,
             spared: self.guard.figures().spared,
             rejected: self.index.rejected().clone(),

@@ -1,7 +1,7 @@
-//! Tells control what a service's part of the registry says, and of one outage once.
+//! Tells control what a service's part of the registry says, and of one outage once for each reason that it goes on.
 
 use tokio::sync::mpsc;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use super::super::source::{Change, Update};
 
@@ -27,9 +27,8 @@ impl Teller {
     pub(super) async fn lost(&mut self, reason: String) {
         let prefix = &self.prefix;
         match self.lost.replace(reason.clone()) {
-            None => self.say(Change::Lost { reason }).await,
             Some(before) if before == reason => debug!(prefix, reason, "the registry is still not heard"),
-            Some(_) => warn!(prefix, reason, "the registry is still not heard"),
+            _ => self.say(Change::Lost { reason }).await,
         }
     }
 
