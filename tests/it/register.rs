@@ -1,5 +1,6 @@
 //! `symgate register` and `[[register]]` with a real etcd: what is announced, when, and that it comes back.
 
+mod cluster;
 mod command;
 mod gateway;
 mod health;

@@ -3,9 +3,12 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod audit;
+mod auth;
+mod cluster;
 mod etcd;
 mod file;
 mod link;
+mod storm;
 mod tls;
 
 use std::{collections::BTreeMap, time::Duration};

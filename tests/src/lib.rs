@@ -10,6 +10,7 @@
 
 pub mod cable;
 pub mod client;
+pub mod deaf;
 pub mod etcd;
 pub mod eventually;
 pub mod faulty;
@@ -26,6 +27,7 @@ pub mod tls;
 pub mod wasm;
 
 pub use cable::Cable;
+pub use deaf::Deaf;
 pub use etcd::Etcd;
 pub use gateway::{Gateway, Plugin, Route};
 pub use instance::Instance;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use etcd_client::PutOptions;
 use rustix::process::Signal;
 use symgate_tests::{
-    Cable, Etcd, eventually,
+    Cable, Deaf, Etcd, eventually,
     eventually::{Clock, pause},
 };
 
@@ -39,6 +39,21 @@ async fn a_key_that_was_deleted() {
         assert_eq!((&after.key, &after.value), (&before.key, &before.value), "the lease is still good");
         before = after;
     }
+}
+
+#[tokio::test]
+async fn a_key_that_was_deleted_while_its_watch_is_deaf() {
+    let etcd = Etcd::start().await;
+    let deaf = Deaf::to(&etcd.endpoint()).await;
+    let (_listener, address) = listening();
+    let registered = register(&deaf.endpoint(), &address, &["--ttl", "6s"]);
+    let before = entry(&etcd).await;
+    eventually!(registered.log().says(&["\"registered\"", &before.key]), "it knows that it is registered");
+    etcd.delete(&before.key).await;
+    // It is read every third of the lease.
+    let after = another_entry(&etcd, |entry| entry.create_revision > before.create_revision).await;
+    assert_eq!(after.lease, before.lease);
+    assert!(registered.log().says(&["the registration is lost", "the key is not there as it was written"]));
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ pub(super) fn watch_etcd(etcd: &Etcd) -> Told {
 }
 
 /// What etcd itself says is under the prefix.
-pub(super) async fn truth(client: &mut Client) -> BTreeMap<String, Vec<u8>> {
+async fn truth(client: &mut Client) -> BTreeMap<String, Vec<u8>> {
     let answer = client.get(PREFIX, Some(GetOptions::new().with_prefix())).await.unwrap();
     answer.kvs().iter().map(|pair| (pair.key_str().unwrap().into(), pair.value().to_vec())).collect()
 }

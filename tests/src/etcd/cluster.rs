@@ -1,12 +1,19 @@
 //! A cluster of three members, whose traffic with one another passes relays that a test can close.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use etcd_client::Client;
+use etcd_client::{Client, Error, GetOptions, KeyValue};
 use futures::future::join_all;
 use tokio::time::{sleep, timeout};
+use tonic::Code;
 
 use super::{ATTEMPTS, Etcd, Membership, READY, relay::Relay};
+
+/// How long one member may take for one request.
+const WORK: Duration = Duration::from_secs(2);
 
 /// Three members.
 pub struct Cluster {
@@ -102,7 +109,8 @@ impl Cluster {
             }
             assert!(Instant::now() < deadline, "the member does not become the leader");
             // A leader that is not sure of the other yet refuses.
-            drop(self.member(leader).client().await.move_leader(self.members[at].id).await);
+            let id = self.members[at].id;
+            drop(timeout(WORK, async { self.member(leader).client().await.move_leader(id).await }).await);
         }
     }
 
@@ -137,39 +145,81 @@ impl Cluster {
     /// # Panics
     /// When the cluster refuses, or the new member does not come up.
     pub async fn replace(&mut self, at: usize) {
-        let mut client = self.writer().await;
         let id = self.members[at].id;
-        client.member_remove(id).await.expect("a member is removed");
+        self.by_any(|mut client| async move { client.member_remove(id).await }).await;
         self.members[at].etcd.stop();
         let mut new = self.new_member().await;
         let advertised = new.relay.endpoint();
-        let deadline = Instant::now() + READY;
-        let others: Vec<_> = (0..3).filter(|other| *other != at).collect();
-        let mut client = Client::connect(others.iter().map(|at| self.member(*at).endpoint()).collect::<Vec<_>>(), None)
-            .await
-            .expect("a client");
-        // It may be refused while the members that stay are not connected long enough.
-        while let Err(error) = client.member_add([advertised.clone()], None).await {
-            assert!(Instant::now() < deadline, "a member is not added: {error}");
-            sleep(Duration::from_millis(50)).await;
-        }
+        self.by_any(|mut client| {
+            let advertised = advertised.clone();
+            async move { client.member_add([advertised], None).await }
+        })
+        .await;
         let named = |member: &Member| format!("{}={}", member.etcd.name, member.relay.endpoint());
-        let initial = others.iter().map(|at| named(&self.members[*at])).chain([named(&new)]);
-        let initial = initial.collect::<Vec<_>>().join(",");
+        let others = self.members.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, member)| named(member));
+        let initial = others.chain([named(&new)]).collect::<Vec<_>>().join(",");
         new.etcd.membership = Some(Membership { advertised, initial, joins: true });
         assert!(new.etcd.run().await, "the new member did not start; it logged:\n{}", new.etcd.log());
         self.members[at] = new;
         self.learn_ids().await;
     }
 
-    /// A client of the members that run. It uses any of them for each request.
+    /// Writes a value.
     ///
     /// # Panics
-    /// When it cannot be made.
-    pub async fn writer(&self) -> Client {
-        let running = self.members.iter().filter(|member| member.etcd.process.is_some());
-        let endpoints: Vec<_> = running.map(|member| member.etcd.endpoint()).collect();
-        Client::connect(endpoints, None).await.expect("a client of the cluster")
+    /// When no member takes it for long.
+    pub async fn put(&self, key: &str, value: &str) {
+        self.by_any(|mut client| async move { client.put(key, value, None).await }).await;
+    }
+
+    /// Removes a key.
+    ///
+    /// # Panics
+    /// As [`Self::put`].
+    pub async fn delete(&self, key: &str) {
+        self.by_any(|mut client| async move { client.delete(key, None).await }).await;
+    }
+
+    /// Ends a lease, unless it has ended.
+    ///
+    /// # Panics
+    /// As [`Self::put`].
+    pub async fn revoke(&self, lease: i64) {
+        self.by_any(|mut client| async move {
+            match client.lease_revoke(lease).await {
+                Err(Error::GRpcStatus(status)) if status.code() == Code::NotFound => Ok(()),
+                answer => answer.map(drop),
+            }
+        })
+        .await;
+    }
+
+    /// Everything that starts with `prefix`, as the cluster says together.
+    ///
+    /// # Panics
+    /// When no member can tell for long.
+    pub async fn entries(&self, prefix: &str) -> BTreeMap<String, Vec<u8>> {
+        let options = || Some(GetOptions::new().with_prefix());
+        let answer = self.by_any(|mut client| async move { client.get(prefix, options()).await }).await;
+        let entry = |pair: &KeyValue| (pair.key_str().expect("text").to_owned(), pair.value().to_vec());
+        answer.kvs().iter().map(entry).collect()
+    }
+
+    /// Asks one running member after the other until one does it. One that was cut off may have done it, too.
+    async fn by_any<T, F: Future<Output = Result<T, Error>>>(&self, work: impl Fn(Client) -> F) -> T {
+        let deadline = Instant::now() + READY;
+        let mut last = String::new();
+        while Instant::now() < deadline {
+            for member in self.members.iter().filter(|member| member.etcd.process.is_some()) {
+                match timeout(WORK, async { work(member.etcd.client().await).await }).await {
+                    Ok(Ok(done)) => return done,
+                    Ok(Err(error)) => last = error.to_string(),
+                    Err(_elapsed) => last = "no answer".into(),
+                }
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no member of the cluster does it: {last}");
     }
 
     async fn new_member(&mut self) -> Member {
@@ -185,7 +235,7 @@ impl Cluster {
     }
 
     async fn learn_ids(&mut self) {
-        let list = self.writer().await.member_list().await.expect("the list of members");
+        let list = self.by_any(|mut client| async move { client.member_list().await }).await;
         for member in &mut self.members {
             let known = list.members().iter().find(|known| known.name() == member.etcd.name);
             member.id = known.expect("each member is listed").id();
