@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_secs(30);
 /// A source at work.
 struct Told {
     updates: mpsc::Receiver<Update>,
-    /// Whether the last that was told is that the registry is lost.
+    /// Whether an outage was told that is not over.
     lost: bool,
     task: JoinHandle<()>,
 }
@@ -45,26 +45,27 @@ impl Told {
         update.expect("nothing was told").expect("the source ended")
     }
 
-    /// The next change that is more than a sign of life, or than another reason why an outage goes on.
+    /// The next change that is more than a sign of life.
     async fn change(&mut self) -> Change {
         loop {
-            let change = self.next().await.change;
-            let (before, again) = (self.lost, matches!(change, Change::Lost { .. }));
-            match change {
+            match self.next().await.change {
                 Change::Alive { .. } => {}
-                Change::Lost { .. } if before && again => {}
-                change => {
-                    self.lost = again;
-                    return change;
-                }
+                change => return change,
             }
         }
     }
 
+    /// The next that is told is a list; before it only other reasons why the outage goes on that was told.
     async fn listed(&mut self) -> Listed {
-        match self.change().await {
-            Change::Listed { revision, entries } => Listed { revision, entries },
-            other => panic!("a list was expected, told was {other:?}"),
+        loop {
+            match self.change().await {
+                Change::Listed { revision, entries } => {
+                    self.lost = false;
+                    return Listed { revision, entries };
+                }
+                Change::Lost { .. } if self.lost => {}
+                other => panic!("a list was expected, told was {other:?}"),
+            }
         }
     }
 
@@ -82,7 +83,10 @@ impl Told {
 
     async fn lost(&mut self) -> String {
         match self.change().await {
-            Change::Lost { reason } => reason,
+            Change::Lost { reason } => {
+                self.lost = true;
+                reason
+            }
             other => panic!("a loss was expected, told was {other:?}"),
         }
     }

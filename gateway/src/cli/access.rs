@@ -74,5 +74,5 @@ impl Access {
 }
 
 fn server_name(text: &str) -> Result<ServerName<'static>, &'static str> {
-    ServerName::try_from(text.to_owned()).map_err(|_| "neither a DNS name nor an IP address")
+    ServerName::try_from(text.to_owned()).map_err(|_invalid| "neither a DNS name nor an IP address")
 }

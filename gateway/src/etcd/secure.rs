@@ -69,7 +69,7 @@ impl Peer {
     }
 
     async fn speak(&self) -> Result<TlsStream<TcpStream>, String> {
-        let name = self.connector.server_name(&self.host).map_err(|_| self.nameless())?;
+        let name = self.connector.server_name(&self.host).map_err(|_invalid| self.nameless())?;
         let socket = TcpStream::connect((&*self.host, self.port)).await.map_err(|error| error.to_string())?;
         socket.set_nodelay(true).map_err(|error| error.to_string())?;
         let connector = TlsConnector::from(self.connector.config.clone());

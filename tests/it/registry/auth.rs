@@ -80,7 +80,7 @@ async fn outlives_its_tokens(arguments: &[&str]) {
 
 #[tokio::test]
 async fn simple_tokens_run_out() {
-    outlives_its_tokens(&SHORT).await;
+    Box::pin(outlives_its_tokens(&SHORT)).await;
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn signed_tokens_run_out() {
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "a secret that only the test knows").unwrap();
     let kind = format!("jwt,priv-key={},sign-method=HS256,ttl=2s", secret.display());
-    outlives_its_tokens(&["--auth-token", &kind]).await;
+    Box::pin(outlives_its_tokens(&["--auth-token", &kind])).await;
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn reconnect(cable: &Cable, gateway: &Gateway) {
 
 #[tokio::test]
 async fn users_that_come_later_are_no_matter_to_who_has_a_login() {
-    let (etcd, cable, _instance) = unguarded().await;
+    let (etcd, cable, _instance) = Box::pin(unguarded()).await;
     let gateway = over(&cable, Some(("reader", "secret"))).start().await;
     gateway.serving(&["BTC_USDT"]).await;
     etcd.client().await.auth_enable().await.unwrap();
@@ -168,7 +168,7 @@ async fn users_that_come_later_are_no_matter_to_who_has_a_login() {
 
 #[tokio::test]
 async fn without_a_login_the_last_table_serves_and_it_is_said_why() {
-    let (etcd, cable, _instance) = unguarded().await;
+    let (etcd, cable, _instance) = Box::pin(unguarded()).await;
     let gateway = over(&cable, None).start().await;
     gateway.serving(&["BTC_USDT"]).await;
     etcd.client().await.auth_enable().await.unwrap();

@@ -164,7 +164,7 @@ impl Churn {
 async fn write(endpoint: &str, number: usize) -> Result<(), etcd_client::Error> {
     let mut client = Client::connect([endpoint], None).await?;
     let key = format!("{PREFIX}MOVING{}/1", number % 7);
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         client.delete(key, None).await?;
     } else {
         client.put(key, number.to_string(), None).await?;
