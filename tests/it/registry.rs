@@ -45,14 +45,17 @@ impl Told {
         update.expect("nothing was told").expect("the source ended")
     }
 
-    /// The next change that is more than a sign of life.
+    /// The next change that is more than a sign of life. Signs of life without end are not waited for.
     async fn change(&mut self) -> Change {
-        loop {
-            match self.next().await.change {
-                Change::Alive { .. } => {}
-                change => return change,
+        let change = async {
+            loop {
+                match self.next().await.change {
+                    Change::Alive { .. } => {}
+                    change => return change,
+                }
             }
-        }
+        };
+        timeout(SOON, change).await.expect("no change was told")
     }
 
     /// The next that is told is a list; before it only other reasons why the outage goes on that was told.

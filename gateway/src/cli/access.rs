@@ -45,6 +45,9 @@ impl Access {
     /// # Errors
     /// When an URL, the password or a file cannot be used.
     pub(super) fn to(self, endpoints: Vec<String>) -> anyhow::Result<Etcd> {
+        if self.etcd_ca.is_none() && endpoints.iter().any(|url| url.starts_with("https://")) {
+            return Err(usage("https:// URLs of etcd need --etcd-ca, the file of the authorities that are believed"));
+        }
         let login = self.login()?;
         let etcd = Etcd::new(endpoints, login, self.tls()).map_err(|reason| usage(&reason))?;
         if let Some(tls) = &etcd.tls {

@@ -246,7 +246,7 @@ mod tests {
         check(&["--address=a:1", "--label=symbol=x"], "options of their own");
         check(&["--address=a:1", "--ttl=1s"], "2s or more");
         check(&["--address=a:1", "--symbol="], "at least one character");
-        check(&["--address=a:1", "--etcd=https://c:2379"], "whom to believe");
+        check(&["--address=a:1", "--etcd=https://c:2379"], "need --etcd-ca");
         check(&["--address=a:1", "--etcd-ca=ca.pem"], "without TLS, though tls is there");
         check(&["--address=a:1", "--etcd-ca=ca.pem", "--etcd-certificate=c.pem"], "--etcd-key");
         check(&["--address=a:1", "--etcd-ca=ca.pem", "--etcd-server-name=https://c"], "neither a DNS name");

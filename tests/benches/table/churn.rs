@@ -44,33 +44,36 @@ pub(super) async fn measure() {
     let gateway = Gateway::builder().etcd(&etcd).more(shared).start().await;
     gateway.ready().await;
     gateway.serving(&["STEADY"]).await;
-    let resident = settled(&gateway).await;
 
     print("a call, every 2 ms, before", calls(gateway.client(), BEFORE).await);
-    let (control, all) = (gateway.cpu_of_control(), gateway.cpu());
+    let flowing = tokio::spawn(calls(gateway.client(), MINUTE));
+    let address = instance.address().to_string();
+    let routable = under_churn(&etcd, &gateway, probe(etcd.client().await, gateway.client(), &probes, address)).await;
+    print("the same during churn", flowing.await.expect("the calls end"));
+    print("put -> routable during churn", routable);
+}
+
+/// Writes until `meanwhile` is over; says what that cost.
+async fn under_churn<T>(etcd: &Etcd, gateway: &Gateway, meanwhile: impl Future<Output = T>) -> T {
+    let (resident, control, all) = (settled(gateway).await, gateway.cpu_of_control(), gateway.cpu());
     let (ended, puts) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
         writers.spawn(write(etcd.client().await, writer, ended.clone(), puts.clone()));
     }
     let start = Instant::now();
-    let flowing = tokio::spawn(calls(gateway.client(), MINUTE));
-    let routable = probe(etcd.client().await, gateway.client(), &probes, instance.address().to_string()).await;
-    let latencies = flowing.await.expect("the calls end");
+    let result = meanwhile.await;
     let took = start.elapsed().as_secs_f64();
     ended.store(true, Relaxed);
     writers.join_all().await;
     let share = |used: Duration| 100.0 * used.as_secs_f64() / took;
-    print("the same during churn", latencies);
-    print("put -> routable during churn", routable);
+    let (control, all) = (share(gateway.cpu_of_control() - control), share(gateway.cpu() - all));
+    let (rate, before, after) = (puts.load(Relaxed) as f64 / took, resident >> 20, settled(gateway).await >> 20);
     println!(
-        "{:.0} puts/s for {took:.0} s: the control thread used {:.1} % of a core, the whole gateway {:.1} %; resident {} MiB before, {} MiB after",
-        puts.load(Relaxed) as f64 / took,
-        share(gateway.cpu_of_control() - control),
-        share(gateway.cpu() - all),
-        resident >> 20,
-        settled(&gateway).await >> 20
+        "{rate:.0} puts/s for {took:.0} s: the control thread used {control:.1} % of a core, all threads {all:.1} %"
     );
+    println!("resident {before} MiB before it, {after} MiB after");
+    result
 }
 
 /// Gives instances all over the table other addresses.

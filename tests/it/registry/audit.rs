@@ -23,7 +23,7 @@ struct Audited {
 
 impl Audited {
     async fn start(sieve: &Sieve, audit: Duration) -> Self {
-        let config = config::Etcd { audit, ..config::Etcd::new(vec![sieve.endpoint()], None).unwrap() };
+        let config = config::Etcd { audit, ..config::Etcd::new(vec![sieve.endpoint()], None, None).unwrap() };
         let mut told = Told::by(|updates| etcd::watch(config, PREFIX.into(), 0, updates, Reread::default()));
         let table = told.listed().await.table();
         Self { told, table, audits: 0, repaired: Vec::new() }

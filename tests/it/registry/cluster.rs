@@ -66,7 +66,7 @@ impl Seen {
         let before = self.table.clone();
         match change {
             Change::Listed { entries, .. } => {
-                self.table = entries.into_iter().map(|entry| (entry.key, entry.value)).collect();
+                self.table = entries.into_iter().map(|entry| (entry.key.to_string(), entry.value)).collect();
                 self.lost = None;
             }
             Change::Events { events, .. } => apply(&mut self.table, events),

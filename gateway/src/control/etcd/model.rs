@@ -145,6 +145,7 @@ impl Play {
         let config = Etcd {
             endpoints: vec!["http://1".into(), "http://2".into()],
             login: None,
+            tls: None,
             timeout: Duration::from_secs(5),
             watchdog: WATCHDOG,
             audit: AUDIT,
