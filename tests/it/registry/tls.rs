@@ -224,5 +224,6 @@ async fn what_cannot_be_used_ends_the_start() {
     let missing = Path::new("/nowhere/ca.pem").to_str().unwrap();
     let mut registered = Registered::start(&site.etcd.secure_endpoint(), &["--address", "a:1", "--etcd-ca", missing]);
     assert_eq!(registered.exited(super::SOON).await.code(), Some(1));
-    assert!(registered.log().says(&["TLS of etcd: /nowhere/ca.pem: cannot be read"]));
+    let why = ["TLS of etcd: /nowhere/ca.pem: cannot be read"];
+    eventually!(registered.log().says(&why), "it says why");
 }
