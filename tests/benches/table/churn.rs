@@ -48,7 +48,8 @@ pub(super) async fn measure() {
     print("a call, every 2 ms, before", calls(gateway.client(), BEFORE).await);
     let flowing = tokio::spawn(calls(gateway.client(), MINUTE));
     let address = instance.address().to_string();
-    let routable = under_churn(&etcd, &gateway, probe(etcd.client().await, gateway.client(), &probes, address)).await;
+    let probing = probe(etcd.client().await, gateway.client(), &probes, address);
+    let routable = Box::pin(under_churn(&etcd, &gateway, probing)).await;
     print("the same during churn", flowing.await.expect("the calls end"));
     print("put -> routable during churn", routable);
 }
