@@ -83,18 +83,32 @@ async fn simple_tokens_run_out() {
     Box::pin(outlives_its_tokens(&SHORT)).await;
 }
 
+/// Tokens that say themselves until when they are good, and which users and roles they knew.
+fn signed(folder: &TempDir) -> String {
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "a secret that only the test knows").unwrap();
+    format!("jwt,priv-key={},sign-method=HS256,ttl=2s", secret.display())
+}
+
 #[tokio::test]
 async fn signed_tokens_run_out() {
     let folder = TempDir::new().unwrap();
-    let secret = folder.path().join("secret");
-    std::fs::write(&secret, "a secret that only the test knows").unwrap();
-    let kind = format!("jwt,priv-key={},sign-method=HS256,ttl=2s", secret.display());
-    Box::pin(outlives_its_tokens(&["--auth-token", &kind])).await;
+    Box::pin(outlives_its_tokens(&["--auth-token", &signed(&folder)])).await;
 }
 
 #[tokio::test]
 async fn a_registration_outlives_its_tokens() {
-    let (etcd, _) = guarded_with(&SHORT).await;
+    Box::pin(a_registration_outlives(&SHORT)).await;
+}
+
+#[tokio::test]
+async fn a_registration_outlives_signed_tokens() {
+    let folder = TempDir::new().unwrap();
+    Box::pin(a_registration_outlives(&["--auth-token", &signed(&folder)])).await;
+}
+
+async fn a_registration_outlives(arguments: &[&str]) {
+    let (etcd, _) = guarded_with(arguments).await;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let arguments = ["--symbol", "BTC", "--address", &address, "--ttl", "6s", "--user", "root", "--drain-pause", "0s"];
@@ -105,9 +119,10 @@ async fn a_registration_outlives_its_tokens() {
     };
     eventually!(key().await.is_some(), "it is registered");
     let before = key().await;
-    for _round in 0..4 {
+    for round in 0..4 {
         tokens_ran_out(&etcd).await;
         assert_eq!(key().await, before, "longer than the lease without a renewal, and it stands");
+        root(&etcd).await.user_add(format!("user-{round}"), "x", None).await.unwrap();
     }
     root(&etcd).await.delete(before.clone().unwrap().0, None).await.unwrap();
     eventually!(key().await.is_some(), "it is written again with another token");

@@ -8,7 +8,7 @@ use futures::{FutureExt, StreamExt, future::join_all, stream};
 use symgate::control::source::Event;
 use symgate_tests::{
     Cable, Gateway, Instance, Route,
-    client::{ask, assert_owner},
+    client::{ask, assert_owner, reason},
     etcd::Etcd,
     eventually,
     load::Load,
@@ -193,6 +193,34 @@ async fn symbols_that_change_places_in_one_transaction_are_never_without_an_owne
         }
     }
     load.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_changes_its_symbol_in_one_transaction() {
+    const SYMBOLS: [&str; 2] = ["BTC_USDT", "ETH_USDT"];
+    let etcd = Etcd::start().await;
+    // It knows both symbols: who is called for which is the gateway's matter.
+    let instance = Instance::start(&SYMBOLS).await;
+    let address = instance.address().to_string();
+    etcd.put("klineRpc/BTC_USDT/1", address.clone()).await;
+    let gateway = Gateway::builder().etcd(&etcd).start().await;
+    gateway.serving(&SYMBOLS[..1]).await;
+    let mut client = etcd.client().await;
+    for round in 0..10 {
+        let [old, new] = [SYMBOLS[round % 2], SYMBOLS[(round + 1) % 2]];
+        let moves = [
+            TxnOp::delete(format!("klineRpc/{old}/1"), None),
+            TxnOp::put(format!("klineRpc/{new}/1"), address.clone(), None),
+        ];
+        client.txn(Txn::new().and_then(moves)).await.unwrap();
+        gateway.serving(&[new]).await;
+        for _call in 0..20 {
+            let status = gateway.client().get_kline(ask(old)).await.expect_err("nobody owns it any more");
+            assert_eq!(reason(&status), Some("no-instance"), "round {round}: {status}");
+            gateway.client().get_kline(ask(new)).await.expect("its owner is there");
+            assert_eq!(instance.seen().last().metadata("symgate-symbol"), Some(new));
+        }
+    }
 }
 
 #[tokio::test]
