@@ -84,6 +84,17 @@ impl Told {
         }
     }
 
+    /// Waits until the list was read: beside the watch, or with another one, after whatever was lost meanwhile.
+    async fn read_again(&mut self) -> Option<Listed> {
+        loop {
+            match self.change().await {
+                Change::Audited => return None,
+                Change::Listed { revision, entries } => return Some(Listed { revision, entries }),
+                _ => {}
+            }
+        }
+    }
+
     async fn lost(&mut self) -> String {
         match self.change().await {
             Change::Lost { reason } => {

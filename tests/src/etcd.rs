@@ -89,6 +89,8 @@ impl Etcd {
         let mut log = String::new();
         for _attempt in 0..ATTEMPTS {
             let mut etcd = Self::new("one", arguments);
+            // Another test's etcd may answer at a port that both chose: this is how it is known.
+            etcd.name = etcd.folder.path().file_name().expect("a folder with a name").to_string_lossy().into_owned();
             etcd.secure = secure;
             if etcd.run().await {
                 return etcd;
@@ -290,13 +292,19 @@ impl Etcd {
                 return false;
             }
             match timeout(Duration::from_secs(1), async { self.client().await.status().await }).await {
-                Ok(Ok(status)) if status.leader() != 0 => return true,
+                Ok(Ok(status)) if status.leader() != 0 && self.is_member().await => return true,
                 // It asks for a login, so it is up.
                 Ok(Err(etcd_client::Error::GRpcStatus(status))) if status.code() != Code::Unavailable => return true,
                 _ => sleep(Duration::from_millis(10)).await,
             }
         }
         false
+    }
+
+    /// Whether who answers knows it, as far as that is said.
+    async fn is_member(&self) -> bool {
+        let members = async { self.client().await.member_list().await };
+        members.await.is_ok_and(|list| list.members().iter().any(|member| member.name() == self.name))
     }
 
     fn data(&self) -> PathBuf {

@@ -31,16 +31,21 @@ pub(crate) fn wasm_target() -> Result<()> {
     run(Command::new("rustup").args(["target", "add", WASM]).current_dir(root())).context(missing)
 }
 
-/// An etcd to run: the one that `ETCD` names, one on PATH, or Debian's package.
+/// An etcd to run and its command line client, which restores backups: those that `ETCD` and `ETCDCTL` name, those on
+/// PATH, or Debian's packages.
 pub(crate) fn etcd() -> Result<()> {
-    let named = std::env::var("ETCD").unwrap_or_else(|_| "etcd".into());
-    if succeeds(&named, &["--version"]) {
+    let there = |variable: &str, program: &str, asked: &str| {
+        let named = std::env::var(variable).unwrap_or_else(|_| program.into());
+        succeeds(&named, &[asked])
+    };
+    let both = || there("ETCD", "etcd", "--version") && there("ETCDCTL", "etcdctl", "version");
+    if both() {
         return Ok(());
     }
-    const MISSING: &str = "etcd is missing: install it (Debian: `apt-get install etcd-server`), put it on PATH, or name \
-                           the binary in ETCD";
-    install(&["etcd-server"]).context(MISSING)?;
-    if !succeeds("etcd", &["--version"]) {
+    const MISSING: &str = "etcd or etcdctl is missing: install them (Debian: `apt-get install etcd-server etcd-client`), \
+                           put them on PATH, or name the binaries in ETCD and ETCDCTL";
+    install(&["etcd-server", "etcd-client"]).context(MISSING)?;
+    if !both() {
         bail!(MISSING);
     }
     Ok(())

@@ -100,7 +100,8 @@ impl Guard {
         &self.rule
     }
 
-    /// The instances of a symbol were `before` and are `after`: remembers who left, and forgets who is announced again.
+    /// The instances of a symbol were `before` and are `after`: remembers who left a service that is large enough, and
+    /// forgets who is announced again.
     pub(super) fn follow(
         &mut self,
         symbol: &Symbol,
@@ -123,6 +124,10 @@ impl Guard {
         if somebody_came {
             self.believe(symbol);
         }
+        let among = self.registered;
+        if among.max(self.most) < self.rule.minimum {
+            return;
+        }
         for instance in before {
             let address = instance.live.address();
             // Who only owns another symbol now did not leave.
@@ -132,7 +137,6 @@ impl Guard {
             at.lives.hold(address);
             self.figures.gone += 1;
             self.places.entry(address.clone()).or_default().push(symbol.clone());
-            let among = self.registered;
             self.most = self.most.max(among);
             let gone = Gone { instance: instance.clone(), since: at.now, among, state: State::Remembered };
             self.gone.entry(symbol.clone()).or_default().push(gone);

@@ -29,7 +29,7 @@ pub(crate) struct Index {
     touched: FxHashSet<Symbol>,
 }
 
-/// Keys of entries. Almost always there is one: a table may have hundreds of thousands.
+/// Keys of entries, sorted. Almost always there is one: a table may have hundreds of thousands.
 type Keys = SmallVec<[Arc<str>; 1]>;
 
 /// One entry that announces an instance.
@@ -208,8 +208,8 @@ impl Index {
         if let Some((known, _)) = self.by_symbol.get_key_value(&held.registration.symbol) {
             held.registration.symbol = known.clone();
         }
-        self.by_symbol.entry(held.registration.symbol.clone()).or_default().push(key.clone());
-        self.by_address.entry(address.clone()).or_default().push(key.clone());
+        add_key(self.by_symbol.entry(held.registration.symbol.clone()).or_default(), key.clone());
+        add_key(self.by_address.entry(address.clone()).or_default(), key.clone());
         self.held.insert(key, held);
         self.touch(&address);
         remarks.extend(self.suspend(&address));
@@ -294,11 +294,19 @@ fn instance(held: &[&Held], address: &Address, lives: &Lives) -> Option<Instance
     })
 }
 
+/// Of two entries that are equally new every gateway believes the same one: the last in the order of the keys.
+fn add_key(keys: &mut Keys, key: Arc<str>) {
+    if let Err(at) = keys.binary_search(&key) {
+        keys.insert(at, key);
+    }
+}
+
 fn take_key<K: std::hash::Hash + Eq>(map: &mut FxHashMap<K, Keys>, at: &K, key: &str) {
-    if let Some(keys) = map.get_mut(at) {
-        keys.retain(|other| **other != *key);
-        if keys.is_empty() {
-            map.remove(at);
-        }
+    let Some(keys) = map.get_mut(at) else { return };
+    if let Ok(place) = keys.binary_search_by(|other| (**other).cmp(key)) {
+        keys.remove(place);
+    }
+    if keys.is_empty() {
+        map.remove(at);
     }
 }

@@ -156,7 +156,7 @@ async fn a_user_who_may_read_one_prefix() {
     refused(&reads(&["--service", "secret"], &from_environment).await, "secret/*");
     refused(&reads(&["--service", "klineRpc"], &[("SYMGATE_ETCD_PASSWORD", "wrong")]).await, "authentication failed");
     refused(&reads(&["--service", "klineRpc"], &[]).await, "--password-file");
-    refused(&doctor(&etcd, &["--service", "klineRpc"]).await, "user name is empty; name one with --user");
+    refused(&doctor(&etcd, &["--service", "klineRpc"]).await, "user name is empty; it wants a login");
 
     let config =
         CONFIG.replace("ENDPOINT\"]", &format!("{endpoint}\"], user = \"reader\", password_file = \"password\""));

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use etcd_client::{Client, Permission, PermissionType, RoleRevokePermissionOptions};
-use symgate::control::{Reread, etcd};
+use symgate::{
+    config,
+    control::{Reread, etcd},
+};
 use symgate_tests::{
     Cable, Gateway, Instance, Route,
     client::{ask, assert_owner, reason},
@@ -17,7 +20,7 @@ use tokio::time::sleep;
 
 use super::{
     Told,
-    etcd::{PREFIX, SERVICE, guarded_with, watch},
+    etcd::{PREFIX, SERVICE, config, watch},
     link::Link,
 };
 
@@ -25,6 +28,29 @@ use super::{
 const SHORT: [&str; 2] = ["--auth-token-ttl", "2"];
 /// A look that uses a token would lengthen its life, so each look has a token of its own.
 const LOOKS: usize = 60;
+
+/// An etcd that wants a login; `reader` may read the prefix and nothing else.
+async fn guarded() -> (Etcd, config::Etcd) {
+    guarded_with(&[]).await
+}
+
+/// The same, with more command line arguments.
+async fn guarded_with(arguments: &[&str]) -> (Etcd, config::Etcd) {
+    // Passwords that are cheap to check.
+    let etcd = Etcd::start_with(&[&["--bcrypt-cost", "4"], arguments].concat()).await;
+    etcd.put("klineRpc/A/1", "10.0.0.1:1").await;
+    let mut client = etcd.client().await;
+    for (user, password) in [("root", "r"), ("reader", "secret")] {
+        client.user_add(user, password, None).await.unwrap();
+        client.role_add(user).await.unwrap();
+        client.user_grant_role(user, user).await.unwrap();
+    }
+    let prefix = Permission::new(PermissionType::Read, PREFIX).with_prefix();
+    client.role_grant_permission("reader", prefix).await.unwrap();
+    client.auth_enable().await.unwrap();
+    let config = config::Etcd { login: Some(("reader".into(), "secret".into())), ..config(&[etcd.endpoint()]) };
+    (etcd, config)
+}
 
 /// Waits until tokens that are given out now and not used have run out.
 async fn tokens_ran_out(etcd: &Etcd) {
@@ -63,7 +89,7 @@ async fn outlives_its_tokens(arguments: &[&str]) {
         put(&etcd, "klineRpc/B/1", "10.0.0.1:1").await;
         assert_eq!(told.events().await.1.len(), 1, "the watch goes on");
         reread.notify_one();
-        assert_eq!(told.listed().await.keys(), ["klineRpc/A/1", "klineRpc/B/1"]);
+        assert!(told.read_again().await.is_none(), "the list beside it shows nothing new");
     }
     assert_eq!(link.connections(), 1, "none of it needed another connection");
     link.cut();
@@ -75,7 +101,7 @@ async fn outlives_its_tokens(arguments: &[&str]) {
     put(&etcd, "klineRpc/C/1", "10.0.0.1:1").await;
     assert_eq!(told.events().await.1.len(), 1, "the watch goes on");
     reread.notify_one();
-    assert_eq!(told.relisted().await.0.keys().len(), 3);
+    assert!(told.read_again().await.is_none_or(|listed| listed.keys().len() == 3));
 }
 
 #[tokio::test]
@@ -249,7 +275,7 @@ async fn one_service_may_not_be_read_and_the_others_serve() {
 async fn a_password_that_is_changed_and_changed_back() {
     let (etcd, config) = guarded_with(&[]).await;
     let link = Link::to(&etcd.endpoint()).await;
-    let mut told = watch(symgate::config::Etcd { endpoints: vec![link.endpoint()], ..config });
+    let mut told = watch(config::Etcd { endpoints: vec![link.endpoint()], ..config });
     told.listed().await;
     root(&etcd).await.user_change_password("reader", "other").await.unwrap();
     put(&etcd, "klineRpc/B/1", "10.0.0.1:1").await;
@@ -260,4 +286,30 @@ async fn a_password_that_is_changed_and_changed_back() {
     eventually!(told.heard("authentication failed").await, "the reason is told");
     root(&etcd).await.user_change_password("reader", "secret").await.unwrap();
     assert_eq!(told.listed().await.keys(), ["klineRpc/A/1", "klineRpc/B/1"]);
+}
+
+#[tokio::test]
+async fn a_login() {
+    let (mut etcd, config) = guarded().await;
+    let mut told = watch(config);
+    assert_eq!(told.listed().await.keys(), ["klineRpc/A/1"]);
+    let mut root = etcd.client_of("root", "r").await;
+    root.put("klineRpc/B/1", "10.0.0.1:1", None).await.unwrap();
+    assert_eq!(told.events().await.1.len(), 1);
+    // Its tokens do not survive: the next session needs a login of its own.
+    etcd.restart().await;
+    assert_eq!(told.relisted().await.0.keys(), ["klineRpc/A/1", "klineRpc/B/1"]);
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused() {
+    let (_etcd, config) = guarded().await;
+    let wrong = ("reader".into(), "wrong".into());
+    let reason = watch(config::Etcd { login: Some(wrong), ..config.clone() }).lost().await;
+    assert!(reason.contains("authentication failed"), "{reason}");
+    let reason = watch(config::Etcd { login: None, ..config.clone() }).lost().await;
+    assert!(reason.contains("user name is empty"), "{reason}");
+    let mut other = Told::by(|updates| etcd::watch(config, "accountRpc/".into(), SERVICE, updates, Reread::default()));
+    let reason = other.lost().await;
+    assert!(reason.contains("permission denied"), "{reason}");
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use etcd_client::{Client, GetOptions, Permission, PermissionType, PutOptions, Txn, TxnOp};
+use etcd_client::{Client, GetOptions, PutOptions, Txn, TxnOp};
 use symgate::{
     config,
     control::{
@@ -353,53 +353,4 @@ async fn nobody_listens_any_more() {
     told.listed().await;
     drop(told.updates);
     timeout(SOON, told.task).await.expect("the source ends").unwrap();
-}
-
-/// An etcd that wants a login; `reader` may read the prefix and nothing else.
-async fn guarded() -> (Etcd, config::Etcd) {
-    guarded_with(&[]).await
-}
-
-/// The same, with more command line arguments.
-pub(super) async fn guarded_with(arguments: &[&str]) -> (Etcd, config::Etcd) {
-    // Passwords that are cheap to check.
-    let etcd = Etcd::start_with(&[&["--bcrypt-cost", "4"], arguments].concat()).await;
-    etcd.put("klineRpc/A/1", "10.0.0.1:1").await;
-    let mut client = etcd.client().await;
-    for (user, password) in [("root", "r"), ("reader", "secret")] {
-        client.user_add(user, password, None).await.unwrap();
-        client.role_add(user).await.unwrap();
-        client.user_grant_role(user, user).await.unwrap();
-    }
-    let prefix = Permission::new(PermissionType::Read, PREFIX).with_prefix();
-    client.role_grant_permission("reader", prefix).await.unwrap();
-    client.auth_enable().await.unwrap();
-    let config = config::Etcd { login: Some(("reader".into(), "secret".into())), ..config(&[etcd.endpoint()]) };
-    (etcd, config)
-}
-
-#[tokio::test]
-async fn a_login() {
-    let (mut etcd, config) = guarded().await;
-    let mut told = watch(config);
-    assert_eq!(told.listed().await.keys(), ["klineRpc/A/1"]);
-    let mut root = etcd.client_of("root", "r").await;
-    root.put("klineRpc/B/1", "10.0.0.1:1", None).await.unwrap();
-    assert_eq!(told.events().await.1.len(), 1);
-    // Its tokens do not survive: the next session needs a login of its own.
-    etcd.restart().await;
-    assert_eq!(told.relisted().await.0.keys(), ["klineRpc/A/1", "klineRpc/B/1"]);
-}
-
-#[tokio::test]
-async fn a_login_that_is_refused() {
-    let (_etcd, config) = guarded().await;
-    let wrong = ("reader".into(), "wrong".into());
-    let reason = watch(config::Etcd { login: Some(wrong), ..config.clone() }).lost().await;
-    assert!(reason.contains("authentication failed"), "{reason}");
-    let reason = watch(config::Etcd { login: None, ..config.clone() }).lost().await;
-    assert!(reason.contains("user name is empty"), "{reason}");
-    let mut other = Told::by(|updates| etcd::watch(config, "accountRpc/".into(), SERVICE, updates, Reread::default()));
-    let reason = other.lost().await;
-    assert!(reason.contains("permission denied"), "{reason}");
 }

@@ -160,7 +160,7 @@ impl Reader {
             Err(etcd_client::Error::GRpcStatus(status)) if status.code() == Code::PermissionDenied => {
                 Err(Unread::Denied(status.message().to_owned()))
             }
-            Err(error) => Err(Unread::Failed(with_advice(reason(&error)))),
+            Err(error) => Err(Unread::Failed(reason(&error))),
         }
     }
 
@@ -194,11 +194,6 @@ async fn time_left(
     let answer = answer.and_then(|answer| answer.map_err(|error| reason(&error)));
     let time = answer.map(|answer| TimeLeft { left: answer.ttl(), granted: answer.granted_ttl() });
     (lease, time.map(|time| Some(time).filter(|time| time.left >= 0 && time.granted > 0)))
-}
-
-/// What to do about a login that is missing; etcd only says what it is.
-fn with_advice(reason: String) -> String {
-    if reason.contains("user name is empty") { format!("{reason}; name one with --user") } else { reason }
 }
 
 impl Range {

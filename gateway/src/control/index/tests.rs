@@ -167,3 +167,18 @@ fn an_address_outside_the_networks_is_rejected_and_one_that_moves_outside_leaves
     table.put("BTC/1", "[::ffff:10.0.0.2]:1", 4).check("BTC", &["k.internal:1", "[::ffff:10.0.0.2]:1"]);
     assert!(table.index.rejected().is_empty());
 }
+
+#[test]
+fn of_two_that_are_equally_new_the_last_key_is_believed_whichever_was_told_first() {
+    for keys in [["BTC/1", "ETH/1"], ["ETH/1", "BTC/1"]] {
+        let mut table = Table::new(true);
+        for key in keys {
+            table.put(key, "h:1", 7);
+        }
+        table.check("ETH", &["h:1"]).check("BTC", &[]);
+        let mut table = Table::new(true);
+        table.put("BTC/3", "h:1", 1).put("BTC/2", r#"{"Addr":"h:1","Metadata":{"weight":2}}"#, 1);
+        let both = table.index.instances(&"BTC".into(), &table.lives);
+        assert_eq!(both[0].weight, 1);
+    }
+}
