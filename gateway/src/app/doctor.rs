@@ -98,7 +98,8 @@ impl Doctor {
         });
         match (&self.etcd, configured) {
             (Some(named), Some((registry, configured))) if named.login.is_none() && is_of(registry, named) => {
-                Ok(Etcd { endpoints: named.endpoints.clone(), ..configured.clone() })
+                let tls = named.tls.clone().or_else(|| configured.tls.clone());
+                Ok(Etcd { endpoints: named.endpoints.clone(), tls, ..configured.clone() })
             }
             (Some(named), _) => Ok(named.clone()),
             (None, Some((_, configured))) => Ok(configured.clone()),

@@ -8,7 +8,7 @@ use symgate_tests::{
     client::ask,
     etcd::Etcd,
     eventually,
-    gateway::{Builder, check},
+    gateway::{Builder, check, run_in},
     registered::Registered,
     tls::{Authority, Files},
 };
@@ -226,4 +226,25 @@ async fn what_cannot_be_used_ends_the_start() {
     assert_eq!(registered.exited(super::SOON).await.code(), Some(1));
     let why = ["TLS of etcd: /nowhere/ca.pem: cannot be read"];
     eventually!(registered.log().says(&why), "it says why");
+}
+
+#[tokio::test]
+async fn the_doctor_looks_over_tls() {
+    let site = Site::start(true).await;
+    site.etcd.put("klineRpc/B/1", "nonsense").await;
+    let folder = site.files.path("");
+    let endpoint = site.etcd.secure_endpoint();
+    let looks = async |more: &[&str]| {
+        let arguments = [&["doctor", "--etcd", &endpoint], more].concat();
+        let output = run_in(&folder, &arguments, &[]).await;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let own = ["--etcd-ca", "ca.pem", "--etcd-certificate", "client.pem", "--etcd-key", "client.key"];
+    let (code, said, errors) = looks(&own).await;
+    assert!(code == Some(1) && said.contains("klineRpc/B/1") && errors.is_empty(), "{code:?} {said}{errors}");
+    let (code, said, errors) = looks(&own[..2]).await;
+    assert!(code == Some(2) && said.is_empty() && errors.contains("it wants a certificate"), "{code:?} {said}{errors}");
+    let (code, _, errors) = looks(&[]).await;
+    assert!(code == Some(2) && errors.contains("need --etcd-ca"), "{code:?} {errors}");
 }
