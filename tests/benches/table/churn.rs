@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    SYMBOLS,
+    SYMBOLS, builder,
     fill::{self, entry, fill},
     print, settled,
 };
@@ -41,7 +41,7 @@ pub(super) async fn measure() {
     let instance = Instance::start(&owned).await;
     etcd.put("klineRpc/STEADY/1", instance.address().to_string()).await;
     let shared = "[[service]]\nname = \"klineRpc\"\nexclusive = false";
-    let gateway = Gateway::builder().etcd(&etcd).more(shared).start().await;
+    let gateway = builder(&etcd).more(shared).start().await;
     gateway.ready().await;
     gateway.serving(&["STEADY"]).await;
 

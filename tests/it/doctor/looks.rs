@@ -110,19 +110,19 @@ async fn many_services_are_cut_after_the_worst() {
 
 #[tokio::test]
 async fn more_keys_than_one_page_and_long_lists() {
-    const KEYS: usize = 5_000;
+    const KEYS: usize = 12_000;
     let (etcd, mut client) = etcd().await;
     for chunk in (0..KEYS).collect::<Vec<_>>().chunks(100) {
         let put =
-            |n: &usize| etcd_client::TxnOp::put(format!("klineRpc/S{n:04}/1"), format!("10.0.0.1:{}", n + 1), None);
+            |n: &usize| etcd_client::TxnOp::put(format!("klineRpc/S{n:05}/1"), format!("10.0.0.1:{}", n + 1), None);
         let puts: Vec<_> = chunk.iter().map(put).collect();
         client.txn(etcd_client::Txn::new().and_then(puts)).await.unwrap();
     }
     let said = doctor(&etcd, &[]).await;
-    assert!(said.text.contains("    5000 with 1 instance: S0000, S0001,"), "{}", said.text);
-    assert!(said.text.contains("... and 4990 more\n") && said.text.contains("--all"), "{}", said.text);
+    assert!(said.text.contains("    12000 with 1 instance: S00000, S00001,"), "{}", said.text);
+    assert!(said.text.contains("... and 11990 more\n") && said.text.contains("--all"), "{}", said.text);
     let all = doctor(&etcd, &["--all"]).await;
-    assert!(all.text.contains("klineRpc/S4999/1: three-level, S4999 at 10.0.0.1:5000, no lease"));
+    assert!(all.text.contains("klineRpc/S11999/1: three-level, S11999 at 10.0.0.1:12000, no lease"));
     assert_eq!(doctor(&etcd, &["--json"]).await.json()["services"][0]["entries"].as_array().unwrap().len(), KEYS);
 }
 

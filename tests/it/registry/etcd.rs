@@ -123,7 +123,7 @@ async fn changes_that_were_made_together_are_told_together() {
 
 #[tokio::test]
 async fn a_list_of_many_pages_while_others_write() {
-    const KEYS: usize = 5_000;
+    const KEYS: usize = 12_000;
     let etcd = Etcd::start().await;
     let mut client = etcd.client().await;
     for chunk in (0..KEYS).collect::<Vec<_>>().chunks(100) {
@@ -151,7 +151,7 @@ async fn read_again_beside_the_watch_the_table_never_goes_back() {
     let etcd = Etcd::start().await;
     // Enough for several pages.
     let mut client = etcd.client().await;
-    for chunk in (0..5_000).collect::<Vec<_>>().chunks(100) {
+    for chunk in (0..12_000).collect::<Vec<_>>().chunks(100) {
         let puts = chunk.iter().map(|id| TxnOp::put(format!("{PREFIX}Z{id:05}/1"), "0", None));
         client.txn(Txn::new().and_then(puts.collect::<Vec<_>>())).await.unwrap();
     }

@@ -12,8 +12,9 @@ use crate::{
     etcd::{connect, reason, within},
 };
 
-/// Keys asked for at once; halved while they do not fit into one message.
-const PAGE: i64 = 2_000;
+/// Keys asked for at once; halved while they do not fit into one message. For each page etcd goes over all keys that
+/// follow.
+const PAGE: i64 = 10_000;
 /// What one message may hold.
 const MESSAGE: usize = 16 << 20;
 /// How often a list is begun again because etcd compacted its revision away.
