@@ -164,8 +164,6 @@ impl Guard {
         };
         let mut judged = std::mem::take(&mut self.changed);
         judged.extend(symbols.into_iter().filter(|symbol| self.judge_symbol(symbol, at)));
-        // What the registry says of the others is all there is.
-        judged.retain(|symbol| !at.index.owns(symbol));
         judged
     }
 

@@ -26,6 +26,9 @@ use crate::{
 /// Keys that a line of the log names at most.
 const NAMED: usize = 10;
 
+#[cfg(test)]
+mod tests;
+
 /// A service's entries, its table, and what is known of the table's truth.
 pub(super) struct Tracked {
     registry: Arc<str>,
@@ -231,9 +234,9 @@ impl Tracked {
         for (symbol, nobody) in changes.iter_mut().filter(|(_, after)| after.is_empty()) {
             *nobody = self.guard.spared_of(symbol);
         }
-        // Nobody else owns these.
-        let judged = std::mem::take(&mut self.judged);
-        changes.extend(judged.into_iter().map(|symbol| (symbol.clone(), self.guard.spared_of(&symbol))));
+        // Of a symbol that somebody owns, what the registry says is all there is.
+        let judged = std::mem::take(&mut self.judged).into_iter().filter(|symbol| !self.index.owns(symbol));
+        changes.extend(judged.map(|symbol| (symbol.clone(), self.guard.spared_of(&symbol))));
         changes
     }
 

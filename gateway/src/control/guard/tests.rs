@@ -73,7 +73,7 @@ impl Service {
     }
 
     fn judged(&mut self, symbols: Vec<Symbol>) {
-        for symbol in symbols {
+        for symbol in symbols.into_iter().filter(|symbol| !self.index.owns(symbol)) {
             let spared = self.guard.spared_of(&symbol);
             self.shown.insert(symbol, spared);
         }
