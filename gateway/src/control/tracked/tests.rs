@@ -24,7 +24,7 @@ fn a_new_owner_that_comes_while_its_predecessor_is_given_up_is_shown() {
     let config = Config::parse(TEXT, "symgate.toml", "/".as_ref()).expect("a configuration");
     let own = Own::from(config.listen.address);
     let mut tracked = Tracked::all(&config, &own).next().expect("a service");
-    let (mut lives, metrics, start) = (Lives::new(own.clone()), Metrics::new(), Instant::now());
+    let (mut lives, metrics, start) = (Lives::new(own), Metrics::new(), Instant::now());
     let of = |service: &Service, symbol: &str| match service.table.lookup(symbol) {
         Lookup::Known(instances) => instances.to_vec(),
         Lookup::Unknown => Vec::new(),
