@@ -21,12 +21,12 @@ use tokio::{
 use super::{
     SYMBOLS, builder,
     fill::{self, entry, fill},
-    print, settled,
+    print,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// Calls before the churn begins, to compare with.
-const BEFORE: Duration = Duration::from_secs(20);
+/// Calls to compare with.
+const SHORT: Duration = Duration::from_secs(20);
 /// Each puts a hundred times a second.
 const WRITERS: usize = 10;
 const BETWEEN_PUTS: Duration = Duration::from_millis(10);
@@ -45,22 +45,31 @@ pub(super) async fn measure() {
     gateway.ready().await;
     gateway.serving(&["STEADY"]).await;
 
-    print("a call, every 2 ms, before", calls(gateway.client(), BEFORE).await);
-    let flowing = tokio::spawn(calls(gateway.client(), MINUTE));
+    print("a call, every 2 ms", calls(gateway.client(), SHORT).await);
+    // What etcd and the writers take of the machine is no work of the gateway.
+    let latencies = Box::pin(under_churn(&etcd, &gateway, "elsewhere", calls(gateway.client(), SHORT))).await;
+    print("a call while other keys are written", latencies);
     let address = instance.address().to_string();
     let probing = probe(etcd.client().await, gateway.client(), &probes, address);
-    let routable = Box::pin(under_churn(&etcd, &gateway, probing)).await;
-    print("the same during churn", flowing.await.expect("the calls end"));
-    print("put -> routable during churn", routable);
+    let both = async { tokio::join!(calls(gateway.client(), MINUTE), probing) };
+    let (latencies, (since_put, since_answer)) = Box::pin(under_churn(&etcd, &gateway, "klineRpc", both)).await;
+    print("a call during churn", latencies);
+    print("put -> routable during churn", since_put);
+    print("etcd's answer -> routable during churn", since_answer);
 }
 
-/// Writes until `meanwhile` is over; says what that cost.
-async fn under_churn<T>(etcd: &Etcd, gateway: &Gateway, meanwhile: impl Future<Output = T>) -> T {
-    let (resident, control, all) = (settled(gateway).await, gateway.cpu_of_control(), gateway.cpu());
+/// Writes keys of a service until `meanwhile` is over; says what that cost.
+async fn under_churn<T>(
+    etcd: &Etcd,
+    gateway: &Gateway,
+    service: &'static str,
+    meanwhile: impl Future<Output = T>,
+) -> T {
+    let (resident, control, all) = (gateway.rss(), gateway.cpu_of_control(), gateway.cpu());
     let (ended, puts) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
-        writers.spawn(write(etcd.client().await, writer, ended.clone(), puts.clone()));
+        writers.spawn(write(etcd.client().await, service, writer, (ended.clone(), puts.clone())));
     }
     let start = Instant::now();
     let result = meanwhile.await;
@@ -69,16 +78,16 @@ async fn under_churn<T>(etcd: &Etcd, gateway: &Gateway, meanwhile: impl Future<O
     writers.join_all().await;
     let share = |used: Duration| 100.0 * used.as_secs_f64() / took;
     let (control, all) = (share(gateway.cpu_of_control() - control), share(gateway.cpu() - all));
-    let (rate, before, after) = (puts.load(Relaxed) as f64 / took, resident >> 20, settled(gateway).await >> 20);
+    let (rate, before, after) = (puts.load(Relaxed) as f64 / took, resident >> 20, gateway.rss() >> 20);
     println!(
-        "{rate:.0} puts/s for {took:.0} s: the control thread used {control:.1} % of a core, all threads {all:.1} %"
+        "{rate:.0} puts/s under {service}/ for {took:.0} s: the control thread used {control:.1} % of a core, all threads {all:.1} %"
     );
     println!("resident {before} MiB before it, {after} MiB after");
     result
 }
 
 /// Gives instances all over the table other addresses.
-async fn write(mut client: EtcdClient, writer: usize, ended: Arc<AtomicBool>, puts: Arc<AtomicU64>) {
+async fn write(mut client: EtcdClient, service: &str, writer: usize, (ended, puts): (Arc<AtomicBool>, Arc<AtomicU64>)) {
     let mut every = interval(BETWEEN_PUTS);
     every.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for turn in 0_usize.. {
@@ -88,7 +97,7 @@ async fn write(mut client: EtcdClient, writer: usize, ended: Arc<AtomicBool>, pu
         }
         // A prime, so that one writer goes all over the table.
         let n = (writer + turn * WRITERS * 7_919) % (SYMBOLS * fill::INSTANCES);
-        let (key, address) = entry("klineRpc", n, 1 + u16::try_from(turn % 60_000).unwrap());
+        let (key, address) = entry(service, n, 1 + u16::try_from(turn % 60_000).unwrap());
         client.put(key, address, None).await.expect("a put");
         puts.fetch_add(1, Relaxed);
     }
@@ -107,16 +116,24 @@ async fn calls(mut client: Client, time: Duration) -> Vec<Duration> {
     took
 }
 
-/// How long it took from the put of a symbol to the first call that was answered by its instance, which is connected.
-async fn probe(mut etcd: EtcdClient, mut client: Client, symbols: &[String], address: String) -> Vec<Duration> {
-    let (mut every, mut took) = (interval(BETWEEN_PROBES), Vec::new());
+/// How long it took from the put of a symbol, and from etcd's answer to it, to the first call that was answered by its
+/// instance, which is connected.
+async fn probe(
+    mut etcd: EtcdClient,
+    mut client: Client,
+    symbols: &[String],
+    address: String,
+) -> (Vec<Duration>, Vec<Duration>) {
+    let (mut every, mut took) = (interval(BETWEEN_PROBES), (Vec::new(), Vec::new()));
     every.set_missed_tick_behavior(MissedTickBehavior::Skip);
     for symbol in symbols {
         every.tick().await;
         let put = Instant::now();
         etcd.put(format!("klineRpc/{symbol}/1"), address.clone(), None).await.expect("a put");
+        let answer = Instant::now();
         while client.get_kline(ask(symbol)).await.is_err() {}
-        took.push(put.elapsed());
+        took.0.push(put.elapsed());
+        took.1.push(answer.elapsed());
     }
     took
 }
