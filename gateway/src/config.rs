@@ -270,11 +270,22 @@ pub enum Builtin {
     LeastLoaded,
     /// Selector: sticky by a metadata key or the symbol.
     RendezvousHash,
+    /// Selector: drawn by weight.
+    WeightedRandom,
+    /// Selector: who registered first.
+    Primary,
 }
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::MetadataKey, Self::MessageField, Self::LeastLoaded, Self::RendezvousHash];
+    pub const ALL: [Self; 6] = [
+        Self::MetadataKey,
+        Self::MessageField,
+        Self::LeastLoaded,
+        Self::RendezvousHash,
+        Self::WeightedRandom,
+        Self::Primary,
+    ];
 
     /// What the configuration calls it.
     pub const fn name(self) -> &'static str {
@@ -283,6 +294,8 @@ impl Builtin {
             Self::MessageField => "message-field",
             Self::LeastLoaded => "least-loaded",
             Self::RendezvousHash => "rendezvous-hash",
+            Self::WeightedRandom => "weighted-random",
+            Self::Primary => "primary",
         }
     }
 

@@ -36,6 +36,7 @@ mod reload;
 mod resources;
 mod retries;
 mod routing;
+mod selectors;
 mod tidy;
 mod tls;
 mod upstream;

@@ -3,8 +3,10 @@
 use least_loaded::LeastLoaded;
 use message_field::MessageField;
 use metadata_key::MetadataKey;
+use primary::Primary;
 use rendezvous_hash::RendezvousHash;
 use symgate_sdk::{Call, Extractor, Selector, extract, select};
+use weighted_random::WeightedRandom;
 
 use super::{Failure, Inputs, Question, Rejected};
 use crate::config::Builtin;
@@ -15,6 +17,8 @@ pub(super) enum Native {
     MessageField(MessageField),
     LeastLoaded(LeastLoaded),
     RendezvousHash(RendezvousHash),
+    WeightedRandom(WeightedRandom),
+    Primary(Primary),
 }
 
 impl Native {
@@ -25,6 +29,8 @@ impl Native {
             Builtin::MessageField => extractor(config, Self::MessageField),
             Builtin::LeastLoaded => selector(config, Self::LeastLoaded),
             Builtin::RendezvousHash => selector(config, Self::RendezvousHash),
+            Builtin::WeightedRandom => selector(config, Self::WeightedRandom),
+            Builtin::Primary => selector(config, Self::Primary),
         }
     }
 
@@ -32,7 +38,7 @@ impl Native {
         match self {
             Self::MetadataKey(policy) => Ok(policy.extract(call)),
             Self::MessageField(policy) => Ok(policy.extract(call)),
-            Self::LeastLoaded(_) | Self::RendezvousHash(_) => Err(Failure::not_an("extractor")),
+            _ => Err(Failure::not_an("extractor")),
         }
     }
 
@@ -41,6 +47,8 @@ impl Native {
         match self {
             Self::LeastLoaded(policy) => Ok(policy.select(call, symbol, candidates, *random)),
             Self::RendezvousHash(policy) => Ok(policy.select(call, symbol, candidates, *random)),
+            Self::WeightedRandom(policy) => Ok(policy.select(call, symbol, candidates, *random)),
+            Self::Primary(policy) => Ok(policy.select(call, symbol, candidates, *random)),
             Self::MetadataKey(_) | Self::MessageField(_) => Err(Failure::not_an("selector")),
         }
     }

@@ -55,7 +55,7 @@ fn check_extractor(name: &str, builtin: Builtin, config: &str) {
 fn check_selector(name: &str, builtin: Builtin, config: &str) {
     let (wasm, native) = twins(name, builtin, config);
     let inputs = wasm.select_inputs().expect("a selector");
-    let candidate = ((0..5_u32, 0..100_u32, prop_oneof![Just(0), 1..1_000_000_u32]), any::<u64>());
+    let candidate = ((0..5_u32, 0..100_u32, prop_oneof![Just(0), 1..1_000_000_u32]), any::<u64>(), 0..9_u64);
     let calls = (
         vec(option::of(text()), inputs.metadata.len()),
         "[A-Z]{0,4}",
@@ -66,8 +66,9 @@ fn check_selector(name: &str, builtin: Builtin, config: &str) {
     let run = runner().run(&calls, |(metadata, symbol, candidates, random)| {
         let metadata: Vec<_> = metadata.iter().map(Option::as_deref).collect();
         let call = Call { path: "/pb.KlineService/GetKline", metadata: &metadata, message: None };
-        let row = |((weight, calls, us), id): &((u32, u32, u32), u64)| {
-            [*weight, *calls, *us].into_iter().map(u64::from).chain(inputs.ids.then_some(*id)).collect::<Vec<_>>()
+        let row = |((weight, calls, us), id, order): &((u32, u32, u32), u64, u64)| {
+            let more = [inputs.ids.then_some(*id), inputs.orders.then_some(*order)];
+            [*weight, *calls, *us].into_iter().map(u64::from).chain(more.into_iter().flatten()).collect::<Vec<_>>()
         };
         let numbers: Vec<_> = candidates.iter().flat_map(row).collect();
         let candidates = Candidates::new(inputs, &numbers, &[]);
@@ -112,4 +113,14 @@ fn least_loaded() {
 fn rendezvous_hash() {
     check_selector("rendezvous-hash", Builtin::RendezvousHash, "{}");
     check_selector("rendezvous-hash", Builtin::RendezvousHash, r#"{"key":"user"}"#);
+}
+
+#[test]
+fn weighted_random() {
+    check_selector("weighted-random", Builtin::WeightedRandom, "{}");
+}
+
+#[test]
+fn primary() {
+    check_selector("primary", Builtin::Primary, "{}");
 }
