@@ -48,7 +48,8 @@ mod tests {
     /// How often each instance is drawn, over all of the randomness evenly.
     fn draws(weights: &[u32]) -> Vec<usize> {
         const DRAWS: u64 = 1_000;
-        let instances: Instances<'_> = (1..).zip(weights).map(|(id, weight)| Instance::new(id).weight(*weight)).collect();
+        let instances: Instances<'_> =
+            (1..).zip(weights).map(|(id, weight)| Instance::new(id).weight(*weight)).collect();
         let mut drawn = vec![0; weights.len()];
         for step in 0..DRAWS {
             match Request::to("/a/B").select::<WeightedRandom>("{}", "BTC", &instances, step * (1 << 32) / DRAWS) {
