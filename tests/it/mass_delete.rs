@@ -7,7 +7,7 @@ use etcd_client::{Client as EtcdClient, PutOptions};
 use futures::{FutureExt, future::BoxFuture};
 use symgate_tests::{
     Etcd, Gateway, Instance,
-    client::{Client, ask, assert_owner, reason},
+    client::{Client, ask, assert_owner, owner_or_none, reason},
     eventually,
     load::Load,
 };
@@ -99,15 +99,8 @@ async fn must_succeed(mut client: Client, number: u64) {
 }
 
 /// Fails the test when it is answered by one that does not own the symbol.
-async fn never_wrong(mut client: Client, number: u64) {
-    let symbol = SYMBOLS[number as usize % SYMBOLS.len()];
-    match client.get_kline(ask(symbol)).await {
-        Ok(reply) => assert_owner(reply.get_ref(), symbol),
-        Err(status) => {
-            let known = ["no-instance", "unreachable", "instance-lost"];
-            assert!(reason(&status).is_some_and(|reason| known.contains(&reason)), "{symbol}: {status}");
-        }
-    }
+async fn never_wrong(client: Client, number: u64) {
+    owner_or_none(client, SYMBOLS[number as usize % SYMBOLS.len()]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

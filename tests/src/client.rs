@@ -87,3 +87,14 @@ pub fn assert_owner(reply: &KlineReply, symbol: &str) {
         reply.owns
     );
 }
+
+/// Fails when the call is answered by one that does not own the symbol; the gateway may say that there is none.
+pub async fn owner_or_none(mut client: Client, symbol: &str) {
+    match client.get_kline(ask(symbol)).await {
+        Ok(reply) => assert_owner(reply.get_ref(), symbol),
+        Err(status) => {
+            let known = ["no-instance", "unreachable", "instance-lost"];
+            assert!(reason(&status).is_some_and(|reason| known.contains(&reason)), "{symbol}: {status}");
+        }
+    }
+}
