@@ -5,6 +5,7 @@
 //! nobody else owns serve on, over the connections that they have.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,12 +26,16 @@ mod tests;
 pub(super) struct Guard {
     rule: config::Guard,
     gone: FxHashMap<Symbol, Vec<Gone>>,
+    /// Whose symbols to look at when their time is over, the oldest first.
+    times: VecDeque<(Instant, Symbol)>,
+    /// When there were how many registrations before somebody left; one that more came after is not kept.
+    peaks: VecDeque<(Instant, usize)>,
     /// Under which symbols each address is above.
     places: FxHashMap<Address, Vec<Symbol>>,
     /// Symbols of which others serve on than [`Self::judge`] said last.
     changed: Vec<Symbol>,
     figures: Figures,
-    /// Registrations when that was last looked at, and the most that there were before anybody of `gone` left.
+    /// Registrations when that was last looked at, and the most that there were of late.
     registered: usize,
     most: usize,
     alarmed: bool,
@@ -50,8 +55,6 @@ pub(super) struct Figures {
 struct Gone {
     instance: Arc<Instance>,
     since: Instant,
-    /// How many registrations there were before it left.
-    among: usize,
     state: State,
 }
 
@@ -81,6 +84,8 @@ impl Guard {
         Self {
             rule,
             gone: FxHashMap::default(),
+            times: VecDeque::new(),
+            peaks: VecDeque::new(),
             places: FxHashMap::default(),
             changed: Vec::new(),
             figures: Figures::default(),
@@ -137,34 +142,61 @@ impl Guard {
             at.lives.hold(address);
             self.figures.gone += 1;
             self.places.entry(address.clone()).or_default().push(symbol.clone());
-            self.most = self.most.max(among);
-            let gone = Gone { instance: instance.clone(), since: at.now, among, state: State::Remembered };
+            self.times.push_back((at.now, symbol.clone()));
+            let gone = Gone { instance: instance.clone(), since: at.now, state: State::Remembered };
             self.gone.entry(symbol.clone()).or_default().push(gone);
+            self.left(at.now, among);
         }
     }
 
+    /// Somebody left when there were so many.
+    fn left(&mut self, now: Instant, among: usize) {
+        while self.peaks.pop_back_if(|(_, peak)| *peak <= among).is_some() {}
+        self.peaks.push_back((now, among));
+        self.most = self.most.max(among);
+    }
+
     /// Spares whom it may when too many left, and nobody longer than it may; returns the symbols of which others serve
-    /// on than before. Looks at the symbols that changed; at all of them when an alarm begins, and without `changed`.
+    /// on than before. Looks at the symbols that changed and at those whose time is over; at all of them when an alarm
+    /// begins, and without `changed` while there is one or somebody is spared.
     pub(super) fn judge<'a>(
         &mut self,
         changed: Option<impl Iterator<Item = &'a Symbol>>,
         at: &mut Now<'_>,
     ) -> Vec<Symbol> {
-        if changed.is_none() {
-            let counts = self.gone.values().flatten().filter(|gone| !gone.is_over(at.now, self.rule.within));
-            self.most = counts.map(|gone| gone.among).max().unwrap_or_default();
-        }
         self.registered = at.index.registrations();
-        let lost = self.most.saturating_sub(self.registered);
-        let alarmed = lost >= self.rule.minimum && lost as f64 > self.rule.share * self.most as f64;
-        let begins = alarmed && !std::mem::replace(&mut self.alarmed, alarmed);
-        let symbols: Vec<_> = match changed.filter(|_| !begins) {
-            Some(changed) => changed.filter(|symbol| self.gone.contains_key(*symbol)).cloned().collect(),
-            None => self.gone.keys().cloned().collect(),
+        let begins = self.look_for_alarm(at.now);
+        let over = self.over(at.now);
+        let all = begins || changed.is_none() && (self.alarmed || self.figures.spared > 0);
+        let symbols: Vec<_> = if all {
+            self.gone.keys().cloned().collect()
+        } else {
+            let changed = changed.into_iter().flatten().filter(|symbol| self.gone.contains_key(*symbol)).cloned();
+            changed.chain(over).collect()
         };
         let mut judged = std::mem::take(&mut self.changed);
         judged.extend(symbols.into_iter().filter(|symbol| self.judge_symbol(symbol, at)));
         judged
+    }
+
+    /// Whether an alarm begins. While anybody is spared, what there was before that stays what is compared with.
+    fn look_for_alarm(&mut self, now: Instant) -> bool {
+        if self.figures.spared == 0 {
+            let within = self.rule.within;
+            while self.peaks.pop_front_if(|(since, _)| now.saturating_duration_since(*since) >= within).is_some() {}
+            self.most = self.peaks.front().map_or(0, |(_, peak)| *peak);
+        }
+        let lost = self.most.saturating_sub(self.registered);
+        let alarmed = lost >= self.rule.minimum && lost as f64 > self.rule.share * self.most as f64;
+        let before = std::mem::replace(&mut self.alarmed, alarmed);
+        alarmed && !before
+    }
+
+    /// The symbols that somebody left so long ago that it is not worth remembering, unless he is spared.
+    fn over(&mut self, now: Instant) -> Vec<Symbol> {
+        let (times, within) = (&mut self.times, self.rule.within);
+        let next = || times.pop_front_if(|(since, _)| now.saturating_duration_since(*since) >= within);
+        std::iter::from_fn(next).map(|(_, symbol)| symbol).collect()
     }
 
     /// Whether others serve on than before.
@@ -196,6 +228,8 @@ impl Guard {
         let spared = |symbol: &Symbol| self.gone.get(symbol).is_some_and(|gone| gone.iter().any(Gone::is_spared));
         let released = symbols.iter().filter(|symbol| spared(symbol)).cloned().collect();
         symbols.iter().for_each(|symbol| self.forget(symbol, lives, |_| true));
+        self.times.clear();
+        self.peaks.clear();
         released
     }
 

@@ -171,6 +171,41 @@ fn what_left_long_ago_does_not_count() {
 }
 
 #[test]
+fn an_alarm_is_over_when_all_are_back() {
+    let mut service = Service::of(4, rule());
+    service.delete(1..=4);
+    service.show();
+    for symbol in 1..=4 {
+        service.put(&format!("S{symbol}/1"), symbol);
+    }
+    service.show();
+    service.check(&ALL, 0);
+    service.pass(SECOND);
+    service.delete([1]);
+    service.show();
+    service.check(&ALL[1..], 0);
+    service.pass(10 * SECOND);
+    assert_eq!(service.guard.figures(), Figures::default());
+    assert!(service.guard.times.is_empty() && service.guard.peaks.is_empty(), "nothing is left behind");
+}
+
+#[test]
+fn while_some_serve_on_others_that_leave_do_too() {
+    let mut service = Service::of(5, rule());
+    service.delete(1..=4);
+    service.show();
+    service.pass(30 * SECOND);
+    service.delete([5]);
+    service.show();
+    service.check(&["S1:1", "S2:2", "S3:3", "S4:4", "S5:5"], 5);
+    service.pass(30 * SECOND);
+    service.check(&["S5:5"], 1);
+    service.pass(30 * SECOND);
+    service.check(&[], 0);
+    assert_eq!(service.guard.figures(), Figures::default());
+}
+
+#[test]
 fn one_that_comes_and_goes_is_no_alarm() {
     let mut service = Service::of(4, rule());
     for _ in 0..10 {
