@@ -210,6 +210,7 @@ impl Index {
         }
         add_key(self.by_symbol.entry(held.registration.symbol.clone()).or_default(), key.clone());
         add_key(self.by_address.entry(address.clone()).or_default(), key.clone());
+        self.touched.insert(held.registration.symbol.clone());
         self.held.insert(key, held);
         self.touch(&address);
         remarks.extend(self.suspend(&address));
@@ -228,8 +229,12 @@ impl Index {
         lives.release(&address);
     }
 
-    /// Every symbol that an address is announced under: in an exclusive service they depend on each other.
+    /// Every symbol that an address is announced under, in an exclusive service: they depend on each other there. In
+    /// others they may be thousands, and do not.
     fn touch(&mut self, address: &Address) {
+        if !self.exclusive {
+            return;
+        }
         let keys = self.by_address.get(address).into_iter().flatten();
         let symbols = keys.filter_map(|key| self.held.get(key)).map(|held| held.registration.symbol.clone());
         self.touched.extend(symbols);

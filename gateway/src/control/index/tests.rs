@@ -61,6 +61,18 @@ fn entry(key: &str, value: &str, revision: u64) -> Entry {
 }
 
 #[test]
+fn in_a_service_that_shares_addresses_their_symbols_do_not_depend_on_each_other() {
+    let mut table = Table::new(false);
+    table.put("BTC/1", "h:1", 1).put("ETH/1", "h:1", 2).put("XRP/1", "h:1", 3);
+    assert_eq!(table.changes(), ["BTC", "ETH", "XRP"].map(String::from).into());
+    table.put("ADA/1", "h:1", 4);
+    assert_eq!(table.changes(), ["ADA".to_owned()].into());
+    table.delete("BTC/1");
+    assert_eq!(table.changes(), ["BTC".to_owned()].into());
+    table.check("BTC", &[]).check("ETH", &["h:1"]).check("ADA", &["h:1"]);
+}
+
+#[test]
 fn an_instance_comes_and_goes_with_its_keys() {
     let mut table = Table::new(true);
     table.put("BTC/1", "h:1", 1).put("BTC/2", "h:2", 2).put("ETH/3", "h:3", 3);
