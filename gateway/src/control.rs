@@ -115,24 +115,21 @@ impl Control {
         let mut rereads =
             Rereads::new(sources::spawn(config, |registry| kept::before(config, registry, &sender, &self.metrics)));
         let mut looks = interval(LOOK);
-        let mut due: Option<Instant> = None;
         let mut not_before = Instant::now();
         loop {
             tokio::select! {
                 () = shutdown.ended() => return,
-                () = sleep_until(due.unwrap_or(not_before)), if due.is_some() => {
-                    self.publish();
-                    due = None;
-                    not_before = Instant::now() + GATHER;
-                }
+                () = sleep_until(not_before), if self.dirty => {}
                 Some(update) = updates.recv() => self.registry_says(update),
                 Some(update) = plugins.recv() => self.plugin_changed(update),
                 ask = self.writer.asked() => self.asked(&ask, &mut rereads),
                 _ = looks.tick() => self.look(),
                 Some(update) = certificates.recv() => self.certificate_changed(update),
             }
-            if self.dirty && due.is_none() {
-                due = Some(not_before.max(Instant::now()));
+            let now = Instant::now();
+            if self.dirty && not_before <= now {
+                self.publish();
+                not_before = now + GATHER;
             }
         }
     }
