@@ -1,5 +1,5 @@
 //! The listener for operators: views of the newest snapshot over HTTP/1. Sees no call, changes nothing but what
-//! `release` says, and never holds a snapshot across an await.
+//! `release` and `versions` say, and never holds a snapshot across an await.
 
 use std::{
     collections::HashMap,
@@ -31,6 +31,7 @@ mod plugins;
 mod ready;
 mod release;
 mod table;
+mod versions;
 
 pub use self::ready::not_ready;
 
@@ -52,7 +53,8 @@ symgate admin
   /readyz        calls can be placed: every service's table was read and no drain has begun
   /metrics       for Prometheus
   /table         services, symbols, instances, refused entries; ?service= ?symbol= ?limit= (symbols per service)
-  /plugins       plugins with the version that decides, and the newest one that was refused
+  /plugins       plugins with the version that decides, those that are kept, and those that were refused
+  /plugins/NAME  POST /plugins/NAME/rollback: the version before decides again; /plugins/NAME/reload: its file is read
   /certificates  who is spoken to with TLS, until when the certificates are good, and what was refused
   /release       POST ?service=: its instances that left the registry and serve on (spared in /table) are gone
 ";
@@ -98,9 +100,18 @@ pub async fn serve(listener: TcpListener, view: View, shutdown: Shutdown) {
 }
 
 async fn connection(stream: TcpStream, view: View, shutdown: Shutdown) {
-    let answer = service_fn(move |request: Request<hyper::body::Incoming>| {
-        let answer = answer(request.method(), request.uri().path(), request.uri().query(), &view, &shutdown);
-        async { Ok::<_, Infallible>(answer) }
+    let answer = service_fn(|request: Request<hyper::body::Incoming>| {
+        let (view, shutdown) = (&view, &shutdown);
+        async move {
+            let (method, uri) = (request.method(), request.uri());
+            Ok::<_, Infallible>(match versions::Change::of(uri.path()).filter(|_| method == Method::POST) {
+                Some(change) => {
+                    let (status, text) = change.make(&view.readers).await;
+                    respond(status, TEXT, text)
+                }
+                None => answer(method, uri.path(), uri.query(), view, shutdown),
+            })
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -116,7 +127,8 @@ async fn connection(stream: TcpStream, view: View, shutdown: Shutdown) {
 
 fn answer(method: &Method, path: &str, query: Option<&str>, view: &View, shutdown: &Shutdown) -> Response<Full<Bytes>> {
     let snapshot = newest(&view.readers);
-    let allowed = if path == "/release" { "POST" } else { "GET, HEAD" };
+    let changes = path == "/release" || versions::Change::of(path).is_some();
+    let allowed = if changes { "POST" } else { "GET, HEAD" };
     if !allowed.split(", ").any(|allowed| allowed == method.as_str()) {
         let mut refused =
             respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("only {allowed} can be asked of {path}\n"));

@@ -90,13 +90,14 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
     let sandboxes = config.listen.workers + 1;
     let plugins = plugin_files::load_all(&host, &config.plugins, sandboxes)?;
     for plugin in &plugins {
-        info!(plugin = plugin.name(), version = plugin.version(), "plugin activated");
+        let (version, sha256) = (plugin.version(), plugin.sha256());
+        info!(plugin = plugin.name(), version, sha256, by = "start", "plugin activated");
     }
     let metrics = Metrics::new();
     let (trigger, shutdown) = shutdown::channel();
-    let (sender, updates) = mpsc::unbounded_channel();
+    let (line, far_end) = plugin_files::line();
     let files = PluginFiles::new(host, &config.plugins, &plugins).context("the plugin files cannot be watched")?;
-    spawn_local(files.run(sandboxes, sender));
+    spawn_local(files.run(sandboxes, far_end));
     spawn_local(count_tasks(metrics.clone()));
     let (sender, renewed) = mpsc::unbounded_channel();
     if let Some(watch) = certificates.watch().context("the certificate files cannot be watched")? {
@@ -115,7 +116,7 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
 
     let proxy = spawn_blocking(|| proxy.join());
     let end = end(&config.listen, announcing, trigger, signals, proxy);
-    tokio::join!(control.run(config, updates, renewed, shutdown), end);
+    tokio::join!(control.run(config, line, renewed, shutdown), end);
     info!("ended");
     Ok(())
 }

@@ -12,6 +12,7 @@ mod doctor;
 #[cfg_attr(not(test), expect(dead_code, reason = "no command asks a gateway yet"))]
 mod listener;
 mod output;
+mod plugin;
 mod register;
 mod run;
 
@@ -74,6 +75,9 @@ enum Command {
     /// or key lost, etcd restarted or not reachable), it is written again.
     #[command(after_help = "`symgate register --help` has examples, signals and exit codes.", after_long_help = register::AFTER)]
     Register(Box<register::Register>),
+    /// Plugins of a gateway that runs.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Compiles a plugin for the gateway that runs this as its child.
     #[command(hide = true)]
     Compile {
@@ -110,6 +114,7 @@ impl Arguments {
             Command::Check(Configured { config }) => check::check(&config, program)?,
             Command::Doctor(looked) => return doctor::doctor(*looked),
             Command::Register(arguments) => return register::register(*arguments),
+            Command::Plugin(command) => return plugin::run(command),
             Command::Compile { folder } => compile::compile(&folder)?,
         }
         Ok(ExitCode::SUCCESS)
@@ -155,7 +160,7 @@ mod tests {
         let path = |line: &[&str]| match Arguments::try_parse_from(line).expect("a command line").command {
             Command::Run(Configured { config }) | Command::Check(Configured { config }) => config,
             Command::Compile { folder } => folder,
-            Command::Register(_) | Command::Doctor(_) => PathBuf::new(),
+            Command::Register(_) | Command::Doctor(_) | Command::Plugin(_) => PathBuf::new(),
         };
         assert_eq!(path(&["symgate", "run"]), PathBuf::from("symgate.toml"));
         assert_eq!(path(&["symgate", "check", "--config", "a.toml"]), PathBuf::from("a.toml"));

@@ -17,6 +17,7 @@ pub use self::{
     error::ConfigError,
     guard::Guard,
     listen::Listen,
+    plugin::{Reload, Versions},
     register::{Format, Register},
     resolve::check_service_name,
     route::{Health, NoSymbol, OnFailure, Route},
@@ -32,6 +33,7 @@ mod environment;
 mod error;
 mod guard;
 mod listen;
+mod plugin;
 mod raw;
 mod register;
 mod resolve;
@@ -256,6 +258,8 @@ pub struct Plugin {
     pub limits: Limits,
     /// Whether what it says as a pure extractor in a sandbox is remembered.
     pub remember: bool,
+    /// Which versions of the file may decide.
+    pub versions: Versions,
 }
 
 /// A policy that is linked into the gateway.

@@ -20,6 +20,7 @@ mod rereads;
 mod sources;
 mod survey;
 mod tracked;
+mod versions;
 
 pub use self::{
     examine::{Examined, Terms, examine},
@@ -43,10 +44,10 @@ use tracing::{info, warn};
 use self::{
     certificate_files::CertificateUpdate,
     lives::Lives,
-    plugin_files::PluginUpdate,
     rereads::Rereads,
     source::{Change, Update},
     tracked::Tracked,
+    versions::Versions,
 };
 use crate::{
     config::Config,
@@ -71,6 +72,7 @@ const TELL: Duration = Duration::from_secs(1);
 pub struct Control {
     writer: Writer,
     services: Vec<Tracked>,
+    plugins: Vec<Versions>,
     lives: Lives,
     next: Snapshot,
     changed: BTreeSet<usize>,
@@ -88,17 +90,22 @@ impl Control {
         let mut services: Vec<_> = Tracked::all(config, &own).collect();
         let mut lives = Lives::new(own);
         let rules = config.routes.iter().cloned();
+        let versions: Vec<_> =
+            config.plugins.iter().zip(&plugins).map(|(config, plugin)| Versions::new(config, plugin)).collect();
         let routes = Routes::new(rules.map(|route| (route.path.clone(), route.condition.clone(), Arc::new(route))));
         let next = Snapshot {
             routes: Arc::new(routes),
             services: services.iter_mut().map(|service| service.show(&mut lives, now, &metrics)).collect(),
             partings: 0,
-            refused: plugins.iter().map(|_| None).collect(),
+            versions: versions.iter().map(Versions::show).collect(),
             plugins: plugins.into(),
             secured: secured.into(),
         };
         let (writer, readers) = snapshot::channel(next.clone());
-        (Self { writer, services, lives, next, changed: BTreeSet::new(), dirty: false, news: None, metrics }, readers)
+        let changed = BTreeSet::new();
+        let control =
+            Self { writer, services, plugins: versions, lives, next, changed, dirty: false, news: None, metrics };
+        (control, readers)
     }
 
     /// Listens to the registries of the configuration, hears of plugin and certificate files, and publishes, until the
@@ -107,7 +114,7 @@ impl Control {
     pub async fn run(
         mut self,
         config: &Config,
-        mut plugins: mpsc::UnboundedReceiver<PluginUpdate>,
+        mut plugins: plugin_files::Line,
         mut certificates: mpsc::UnboundedReceiver<CertificateUpdate>,
         mut shutdown: Shutdown,
     ) {
@@ -121,8 +128,8 @@ impl Control {
                 () = shutdown.ended() => return,
                 () = sleep_until(not_before), if self.dirty => {}
                 Some(update) = updates.recv() => self.registry_says(update),
-                Some(update) = plugins.recv() => self.plugin_changed(update),
-                ask = self.writer.asked() => self.asked(&ask, &mut rereads),
+                Some(update) = plugins.updates.recv() => self.plugin_changed(update),
+                ask = self.writer.asked() => self.asked(ask, &mut rereads, &plugins),
                 _ = looks.tick() => self.look(),
                 Some(update) = certificates.recv() => self.certificate_changed(update),
             }
@@ -164,10 +171,13 @@ impl Control {
         }
     }
 
-    fn asked(&mut self, ask: &Ask, rereads: &mut Rereads) {
+    fn asked(&mut self, ask: Ask, rereads: &mut Rereads, plugins: &plugin_files::Line) {
         match ask {
-            Ask::ReadAgain(address) => self.read_again(address, rereads),
-            Ask::Release(service) => self.release(*service),
+            Ask::ReadAgain(address) => self.read_again(&address, rereads),
+            Ask::Release(service) => self.release(service),
+            Ask::RollBack(at, reply) => drop(reply.send(self.roll_back(at))),
+            // Where the files are not looked after any more, the reply goes with this, and the operator is told so.
+            Ask::Reload(at, reply) => drop(plugins.told.send(plugin_files::Told { at, reply })),
         }
     }
 
@@ -181,9 +191,10 @@ impl Control {
         }
     }
 
-    /// Instances that left a moment ago may be gone for good by now.
+    /// Instances that left a moment ago may be gone for good by now, and new versions of plugins may have failed.
     fn look(&mut self) {
         self.tell_news(Instant::now());
+        self.look_at_plugins(Instant::now().into_std());
         let now = Instant::now().into_std();
         for (at, service) in self.services.iter_mut().enumerate() {
             if service.tick(&mut self.lives, now) {
@@ -209,29 +220,6 @@ impl Control {
                 info!(service = service.name(), %address, "the instance cannot be connected: reading the registry again");
             }
         }
-    }
-
-    fn plugin_changed(&mut self, update: PluginUpdate) {
-        let PluginUpdate { at, outcome, .. } = update;
-        let Some(old) = self.next.plugins.get(at).cloned() else { return };
-        let mut refused = self.next.refused.to_vec();
-        let Some(verdict) = refused.get_mut(at) else { return };
-        self.metrics.plugin_load(old.name(), outcome.is_ok());
-        match outcome {
-            Ok(plugin) => {
-                info!(plugin = old.name(), version = plugin.version(), before = old.version(), "plugin activated");
-                *verdict = None;
-                let mut plugins = self.next.plugins.to_vec();
-                plugins.splice(at..=at, [plugin]);
-                self.next.plugins = plugins.into();
-            }
-            Err(reason) => {
-                warn!(plugin = old.name(), kept = old.version(), reason, "plugin rejected");
-                *verdict = Some(Refused { at: SystemTime::now(), reason });
-            }
-        }
-        self.next.refused = refused.into();
-        self.dirty = true;
     }
 
     /// Connections that are open keep what they have.

@@ -2,6 +2,7 @@
 
 mod expected;
 mod labels;
+mod plugins;
 mod registry;
 
 use std::sync::{
@@ -53,6 +54,7 @@ pub struct Metrics {
     /// Calls of idempotent methods that were sent again though an instance may have seen them.
     pub repeats: Counter,
     loads: Family<LoadLabels, Counter>,
+    plugins: plugins::Plugins,
     tls_errors: Family<PeerLabels, Counter>,
     certificate_loads: Family<CertificateLabels, Counter>,
     not_after: Family<CertificateOf, Gauge>,
@@ -143,6 +145,7 @@ impl Metrics {
             retries: Counter::default(),
             repeats: Counter::default(),
             loads: Family::default(),
+            plugins: plugins::Plugins::default(),
             tls_errors: Family::default(),
             certificate_loads: Family::default(),
             not_after: Family::default(),
@@ -198,6 +201,7 @@ impl Metrics {
         let help = "When the certificate that is shown runs out, in seconds since 1970";
         registry.register_with_unit("certificate_not_after", help, Unit::Seconds, self.not_after.clone());
         registry.register("plugin_loads", "Plugin versions activated and rejected", self.loads.clone());
+        self.plugins.register(registry);
         registry.register("registry_events", "What the registry said", self.registry_events.clone());
         registry.register("registry_revision", "Registry revision of the table", self.revision.clone());
         let help = "How long the registry has not been heard; 0 while it is";

@@ -9,8 +9,10 @@ mod engine;
 mod limits;
 mod lines;
 mod native;
+mod pin;
 mod remembered;
 mod sandbox;
+mod tally;
 mod wasm;
 mod wit;
 mod worker;
@@ -28,9 +30,12 @@ use symgate_sdk::{Call, extract, select};
 
 pub use self::{
     apart::{compile_apart, this_program},
+    tally::Counted,
     worker::Sandboxes,
 };
-use self::{cache::CodeCache, compiler::Compiler, engine::Ticker, native::Native, sandbox::Inside, wasm::Wasm};
+use self::{
+    cache::CodeCache, compiler::Compiler, engine::Ticker, native::Native, sandbox::Inside, tally::Tally, wasm::Wasm,
+};
 use crate::config;
 
 /// Makes plugins; holds the Wasm engine. Loading blocks for the time of a compilation: call it off the workers.
@@ -47,12 +52,15 @@ pub struct Host {
 pub struct Plugin {
     name: Arc<str>,
     version: Arc<str>,
+    /// Of its file, in hex digits; `None`: it has none.
+    sha256: Option<Arc<str>>,
     loaded: SystemTime,
     inputs: Inputs,
     policy: Policy,
     fallback: Option<Arc<Self>>,
     /// Whether the configuration lets a pure extractor's outcomes be remembered.
     remember: bool,
+    tally: Tally,
 }
 
 /// Who decides.
@@ -159,6 +167,7 @@ impl Host {
     /// # Errors
     /// Says what is wrong with the file or the configuration, and what was expected.
     pub fn load(&self, plugin: &config::Plugin, bytes: &[u8], sandboxes: usize) -> Result<Plugin, Rejected> {
+        let sha256 = Some(pin::check(plugin, bytes)?);
         let name: Arc<str> = plugin.name.as_str().into();
         let version: Arc<str> = version(plugin, bytes).into();
         let fallback = match plugin.builtin {
@@ -171,7 +180,8 @@ impl Host {
         let lines = lines::Lines::new(Arc::clone(&name), Arc::clone(&version));
         let (wasm, inputs) = Wasm::new(self, plugin, bytes, lines, sandboxes)?;
         let (loaded, policy, remember) = (SystemTime::now(), Policy::Wasm(wasm), plugin.remember);
-        Ok(Plugin { name, version, loaded, inputs, policy, fallback, remember })
+        let tally = Tally::default();
+        Ok(Plugin { name, version, sha256, loaded, inputs, policy, fallback, remember, tally })
     }
 
     /// A plugin without a file: the built-in that its configuration names.
@@ -186,11 +196,13 @@ impl Host {
         Ok(Plugin {
             name: plugin.name.as_str().into(),
             version: version.into(),
+            sha256: None,
             loaded: SystemTime::now(),
             inputs,
             policy: Policy::Native(native),
             fallback: None,
             remember: plugin.remember,
+            tally: Tally::default(),
         })
     }
 
@@ -217,6 +229,34 @@ impl Plugin {
     /// configuration.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The SHA-256 of its file, in hex digits; `None`: it is a built-in.
+    pub fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
+    }
+
+    /// How often its sandboxes answered and failed, on all workers. Built-ins are not counted.
+    pub fn counted(&self) -> Counted {
+        self.tally.counted()
+    }
+
+    /// Makes what it needs to decide again after [`Plugin::rest`]. Takes the time of some calls to `init`.
+    ///
+    /// # Errors
+    /// When a sandbox cannot be made.
+    pub fn wake(&self) -> Result<(), Rejected> {
+        match &self.policy {
+            Policy::Native(_) => Ok(()),
+            Policy::Wasm(wasm) => wasm.fill(),
+        }
+    }
+
+    /// Lets go of what it does not need while it does not decide: all but its code.
+    pub fn rest(&self) {
+        if let Policy::Wasm(wasm) = &self.policy {
+            wasm.empty();
+        }
     }
 
     /// When it was made.

@@ -2,6 +2,7 @@
 //! readers look at the newest. Knows neither side.
 
 mod doubts;
+mod versions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +19,10 @@ use crate::{
     tls::Material,
 };
 
-pub use self::doubts::{Ask, Doubts};
+pub use self::{
+    doubts::{Ask, Doubts, Reply},
+    versions::{By, Rejection, Versions},
+};
 
 /// One immutable whole of routes, table and plugins.
 #[derive(Clone, Default)]
@@ -29,8 +33,8 @@ pub struct Snapshot {
     pub services: Arc<[Service]>,
     /// All plugins, each in the version that decides now.
     pub plugins: Arc<[Arc<Plugin>]>,
-    /// For each plugin the newest version that was refused after the one that decides.
-    pub refused: Arc<[Option<Refused>]>,
+    /// For each plugin what is known of its versions beside the one that decides.
+    pub versions: Arc<[Arc<Versions>]>,
     /// Grows whenever instances that left the tables earlier are let go of.
     pub partings: u64,
     /// Who is spoken to with TLS, and by which material now.
@@ -63,7 +67,7 @@ pub struct Secured {
     pub refused: Option<Refused>,
 }
 
-/// A plugin version, or files of TLS, that were refused.
+/// Files of TLS that were refused.
 #[derive(Clone, Debug)]
 pub struct Refused {
     /// When.

@@ -63,7 +63,8 @@ impl Policy {
         let limits = Limits { time: Duration::from_millis(5), memory: 16 << 20 };
         let bytes = fs::read(&path)?;
         let (name, config) = (name.to_owned(), config.to_owned());
-        let asked = config::Plugin { name, path: Some(path), builtin: Some(builtin), config, limits, remember: false };
+        let (path, builtin, versions) = (Some(path), Some(builtin), config::Versions::default());
+        let asked = config::Plugin { name, path, builtin, config, limits, remember: false, versions };
         let start = Instant::now();
         let wasm = host.load(&asked, &bytes, 2)?;
         println!("# {}: {} KiB, loaded in {:.1?}", asked.name, bytes.len() >> 10, start.elapsed());

@@ -39,7 +39,8 @@ impl Subject {
         // Far from what an innocent call needs on a starved machine.
         let limits = Limits { time: Duration::from_millis(50), memory: 16 << 20 };
         let (name, config) = (name.into(), "{}".into());
-        Self(config::Plugin { name, path: Some(path), builtin: None, config, limits, remember: true })
+        let (path, versions) = (Some(path), config::Versions::default());
+        Self(config::Plugin { name, path, builtin: None, config, limits, remember: true, versions })
     }
 
     fn config(mut self, config: &str) -> Self {

@@ -41,4 +41,5 @@ mod tidy;
 mod tls;
 mod upstream;
 mod upstream_errors;
+mod versions;
 mod waiting;

@@ -29,11 +29,22 @@ pub struct Stamped {
 impl Stamped {
     /// The plugin file is at `path` and must be there.
     pub async fn start(path: &Path) -> Self {
+        Self::with(path, |plugin| plugin).await
+    }
+
+    /// The same with more keys of the `[[plugin]]`.
+    pub async fn with(path: &Path, more: impl FnOnce(Plugin) -> Plugin) -> Self {
+        Self::beside(path, &Plugin::builtin("beside", "least-loaded"), more).await
+    }
+
+    /// The same beside another plugin, which no route uses.
+    pub async fn beside(path: &Path, other: &Plugin, more: impl FnOnce(Plugin) -> Plugin) -> Self {
         let owners = [Instance::start(&[A]).await, Instance::start(&[B]).await];
         let registry = RegistryFile::of(&[(A, owners[0].address()), (B, owners[1].address())]);
         let gateway = Gateway::builder()
             .file(&registry)
-            .plugin(Plugin::wasm("stamp", path))
+            .plugin(more(Plugin::wasm("stamp", path)))
+            .plugin(other.clone())
             .route(Route::to("klineRpc").with("extract", "stamp").with("select", "stamp"))
             .start()
             .await;

@@ -5,6 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::registry_file::replace;
@@ -62,6 +63,11 @@ pub fn folder() -> &'static Path {
 pub fn bytes(name: &str) -> Vec<u8> {
     let path = folder().join(format!("{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The SHA-256 of a file's bytes, as `sha256sum` prints it.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The same plugin in bytes that no cache has seen: with a custom section that differs each time.

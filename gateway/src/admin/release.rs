@@ -1,5 +1,4 @@
-//! `/release`: takes it that the instances of a service that left the registry and serve on are gone. The one thing that
-//! can be changed here.
+//! `/release`: takes it that the instances of a service that left the registry and serve on are gone.
 
 use std::collections::HashMap;
 

@@ -191,15 +191,50 @@ async fn plugins_show_what_decides_and_what_was_refused() {
         config: "{}".into(),
         limits: config::Limits::default(),
         remember: true,
+        versions: config::Versions::default(),
     };
     let plugin = Host::builtin(&config).expect("a built-in");
     let (version, loaded) = (plugin.version().to_owned(), unix_seconds(plugin.loaded()));
-    let refused = snapshot::Refused { at: UNIX_EPOCH + Duration::from_secs(7), reason: "it exports nothing".into() };
+    let (since, at) = (UNIX_EPOCH + Duration::from_secs(5), UNIX_EPOCH + Duration::from_secs(7));
+    let rejection = |version: Option<&str>, reason: &str| snapshot::Rejection {
+        at,
+        version: version.map(str::to_owned),
+        reason: reason.into(),
+    };
+    let versions = snapshot::Versions {
+        since,
+        by: snapshot::By::Admin,
+        kept: vec![Arc::new(Host::builtin(&config).expect("a built-in"))],
+        rejections: vec![rejection(None, "it cannot be read"), rejection(Some("77c0de"), "it exports nothing")],
+        is_refused: true,
+    };
     let plugins: Arc<[_]> = [Arc::new(plugin)].into();
-    let admin = Admin::start(Snapshot { plugins, refused: [Some(refused)].into(), ..Snapshot::default() }).await;
-    let expected = json!({ "plugins": [{
-        "name": "by-key", "version": version, "kind": ["extract"], "loaded_unix": loaded,
-        "refused": { "at_unix": 7, "reason": "it exports nothing" },
+    let shown = |versions: &snapshot::Versions| Snapshot {
+        plugins: plugins.clone(),
+        versions: [Arc::new(versions.clone())].into(),
+        ..Snapshot::default()
+    };
+    let admin = Admin::start(shown(&versions)).await;
+    let refused = json!({ "at_unix": 7, "version": "77c0de", "reason": "it exports nothing" });
+    let mut expected = json!({ "plugins": [{
+        "name": "by-key", "version": version, "sha256": null, "kind": ["extract"], "loaded_unix": loaded,
+        "active_since_unix": 5, "active_by": "admin", "answers": 0, "failures": 0,
+        "kept": [{ "version": version, "sha256": null, "loaded_unix": loaded }],
+        "refused": refused,
+        "rejections": [refused, { "at_unix": 7, "version": null, "reason": "it cannot be read" }],
     }]});
     assert_eq!(admin.json("/plugins").await, expected);
+    admin.writer.publish(shown(&snapshot::Versions { is_refused: false, ..versions }));
+    expected["plugins"][0]["refused"] = Value::Null;
+    assert_eq!(admin.json("/plugins").await, expected, "what was refused before the one that decides is history");
+}
+
+#[tokio::test]
+async fn changes_of_plugins_are_asked_for_and_told() {
+    let admin = Admin::start(Snapshot::default()).await;
+    let unknown = admin.ask("POST", "/plugins/by-key/rollback").await;
+    assert!(unknown.starts_with("HTTP/1.1 404 ") && unknown.contains("there is no plugin \"by-key\""), "{unknown}");
+    let got = admin.ask("GET", "/plugins/by-key/reload").await;
+    assert!(got.starts_with("HTTP/1.1 405 ") && got.contains("allow: POST\r\n"), "{got}");
+    assert_eq!(admin.get("/plugins/by-key/restart").await.0, 404);
 }

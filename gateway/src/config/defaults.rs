@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Admin, Builtin, Limits, Listen, Log, LogFormat, Registry, Source, Upstream, environment::Lookup};
+use super::{
+    Admin, Builtin, Limits, Listen, Log, LogFormat, Registry, Reload, Source, Upstream, Versions, environment::Lookup,
+};
 
 const KIB: u32 = 1024;
 const MIB: u32 = 1024 * KIB;
@@ -70,6 +72,11 @@ pub(super) const fn retry_budget() -> f64 {
 /// `[[plugin]] remember`
 pub(super) const fn remember() -> bool {
     true
+}
+
+/// `[[plugin]] keep_versions`: the one before, and two more for whoever sees late that something is wrong.
+pub(super) const fn keep_versions() -> usize {
+    3
 }
 
 /// `NOT_FOUND`: go-zero's breaker counts `UNAVAILABLE` over all symbols of a method, so that one delisted symbol would
@@ -144,5 +151,11 @@ impl Default for Log {
 impl Default for Limits {
     fn default() -> Self {
         Self { time: Duration::from_millis(5), memory: 16 * MIB as usize }
+    }
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self { sha256: None, reload: Reload::default(), keep: keep_versions() }
     }
 }

@@ -9,7 +9,9 @@ use serde::{
 };
 use toml::{Spanned, Table};
 
-use super::{Admin, Builtin, Format, Guard, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Upstream, defaults, units};
+use super::{
+    Admin, Builtin, Format, Guard, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Reload, Upstream, defaults, units,
+};
 use crate::routing::KeyTemplate;
 
 /// The whole file.
@@ -117,6 +119,12 @@ pub(super) struct PeerTls {
 pub(super) struct Plugin {
     pub(super) name: Spanned<String>,
     pub(super) path: Option<PathBuf>,
+    #[serde(default, deserialize_with = "units::sha256")]
+    pub(super) sha256: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) reload: Reload,
+    #[serde(default = "defaults::keep_versions", deserialize_with = "units::kept")]
+    pub(super) keep_versions: usize,
     pub(super) builtin: Option<Builtin>,
     #[serde(default)]
     pub(super) limits: Limits,

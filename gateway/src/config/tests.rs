@@ -70,7 +70,7 @@ fn names_become_places() {
          etcd = { endpoints = ['http://a:2379'], user = 'root', password = '${ETCD_PASSWORD}', watchdog = '10s',\n\
          audit = '5m' }\n\
          [[service]]\nname = 'orders'\nregistry = 'etcd'\nkey = 'orders_{symbol}/{id}'\nexclusive = false\n\
-         [[plugin]]\nname = 'mine'\npath = 'p/mine.wasm'\nbuiltin = 'message-field'\nlimits = { time = '2ms' }\nremember = false\n\
+         [[plugin]]\nname = 'mine'\npath = 'p/mine.wasm'\nreload = 'admin'\nkeep_versions = 0\nbuiltin = 'message-field'\nlimits = { time = '2ms' }\nremember = false\n\
          [plugin.config]\nz = [1, 2.5, true, { a = 'b' }]\nd = 2026-01-01\n\
          [[route]]\nmatch = '/o.Orders/'\nmetadata = { Product = 'spot' }\nservice = 'orders'\nextract = 'mine'\n\
          select = { builtin = 'rendezvous-hash', key = 'k' }\non_failure = 'builtin'\nno_symbol = { symbol = 'X' }\n\
@@ -96,6 +96,8 @@ fn names_become_places() {
         ]
     );
     assert_eq!(config.plugins[0].path.as_deref(), Some(Path::new("/etc/symgate/p/mine.wasm")));
+    let versions = Versions { sha256: None, reload: Reload::Admin, keep: 0 };
+    assert_eq!((&config.plugins[0].versions, &config.plugins[1].versions), (&versions, &Versions::default()));
     assert_eq!(config.plugins[0].limits, Limits { time: Duration::from_millis(2), ..Limits::default() });
     let places: Vec<_> = config.routes.iter().map(|route| (route.service, route.extract, route.select)).collect();
     assert_eq!(places, [(0, Some(0), 1), (0, Some(2), 3), (1, None, 1)]);
@@ -173,6 +175,13 @@ fn a_plugin_goes_before_the_built_in_of_its_name() {
     let config = read(&format!("{plugin}{MINIMAL}"));
     assert_eq!(config.plugins.len(), 1);
     assert!(config.plugins[0].path.is_some(), "the default selector is the plugin of that name");
+}
+
+#[test]
+fn a_pinned_file_is_told_by_its_hash_in_lower_case() {
+    let sha256 = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
+    let config = read(&format!("[[plugin]]\nname = 'mine'\npath = 'l.wasm'\nsha256 = '{sha256}'\n{MINIMAL}"));
+    assert_eq!(config.plugins[0].versions.sha256, Some(sha256.to_lowercase()));
 }
 
 #[test]

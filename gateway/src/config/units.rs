@@ -8,6 +8,8 @@ use serde::{
     de::{Error, IgnoredAny},
 };
 
+use toml::Spanned;
+
 use super::NoSymbol;
 use crate::{metrics::STATUS, routing::KeyTemplate, telemetry};
 
@@ -92,6 +94,24 @@ pub(super) fn count<'de, D: Deserializer<'de>, T: TryFrom<u64>>(from: D) -> Resu
 /// A whole number above zero, where there is no limit without one.
 pub(super) fn limit<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     count(from).map(Some)
+}
+
+/// How many are kept: few, and none at all where nothing shall be.
+pub(super) fn kept<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    match Amount::deserialize(from)? {
+        Amount::Number(count @ 0..=100) => usize::try_from(count).ok(),
+        _ => None,
+    }
+    .ok_or_else(|| D::Error::custom("this must be a whole number from 0 to 100"))
+}
+
+/// A SHA-256 in hex digits, as `sha256sum` prints it; in lower case from here on.
+pub(super) fn sha256<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Spanned<String>>, D::Error> {
+    let text = Spanned::<String>::deserialize(from)?;
+    if text.get_ref().len() != 64 || !text.get_ref().bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(D::Error::custom("no SHA-256; write its 64 hex digits, as `sha256sum FILE` prints them"));
+    }
+    Ok(Some(Spanned::new(text.span(), text.get_ref().to_ascii_lowercase())))
 }
 
 /// A share of a whole: 0 to 1.

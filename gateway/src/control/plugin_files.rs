@@ -1,17 +1,21 @@
-//! Plugin files: loaded at start, then watched; a change becomes a new version or the reason why not. Publishes
-//! nothing: what it finds goes to control.
+//! Plugin files: loaded at start, then watched, or read when an operator says so; a change becomes a new version or the
+//! reason why not. Publishes nothing: what it finds goes to control.
 
 use std::{fs, io, path::PathBuf, sync::Arc};
 
-use tokio::{sync::mpsc::UnboundedSender, task::spawn_blocking};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::spawn_blocking,
+};
 
 use super::file_watch::FileWatch;
 use crate::{
-    config,
+    config::{self, Reload},
     plugin::{self, Host, Plugin, Rejected},
+    snapshot::Reply,
 };
 
-/// A plugin file changed.
+/// A plugin file changed, or was read because an operator said so.
 pub struct PluginUpdate {
     /// The plugin's place in the configuration.
     pub at: usize,
@@ -19,6 +23,37 @@ pub struct PluginUpdate {
     pub version: Option<String>,
     /// The plugin, or why the running version stays.
     pub outcome: Result<Arc<Plugin>, String>,
+    /// The operator who waits to hear what came of it; `None`: the file changed.
+    pub told: Option<Reply>,
+}
+
+/// An operator's word to read the file of the plugin at this place.
+pub struct Told {
+    /// The plugin's place in the configuration.
+    pub at: usize,
+    /// Where the operator waits.
+    pub reply: Reply,
+}
+
+/// Control's end of what the plugin files and it say to each other.
+pub struct Line {
+    /// What became of files.
+    pub updates: UnboundedReceiver<PluginUpdate>,
+    /// Which files to read.
+    pub told: UnboundedSender<Told>,
+}
+
+/// The other end, for [`PluginFiles::run`].
+pub struct FarEnd {
+    updates: UnboundedSender<PluginUpdate>,
+    told: UnboundedReceiver<Told>,
+}
+
+/// What connects plugin files and control.
+pub fn line() -> (Line, FarEnd) {
+    let (updates, heard) = unbounded_channel();
+    let (told, asked) = unbounded_channel();
+    (Line { updates: heard, told }, FarEnd { updates, told: asked })
 }
 
 /// Why the gateway cannot start with a plugin.
@@ -73,6 +108,8 @@ fn load(host: &Host, plugin: &config::Plugin, sandboxes: usize) -> Result<Plugin
 pub struct PluginFiles {
     host: Host,
     files: Vec<File>,
+    /// Which of the files each one that is watched is.
+    watched: Vec<usize>,
     watch: FileWatch,
 }
 
@@ -86,7 +123,7 @@ struct File {
 }
 
 impl PluginFiles {
-    /// Watches the files of `plugins`, which were loaded as `loaded`.
+    /// Watches the files of `plugins`, which were loaded as `loaded`, but for those that wait for an operator's word.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -96,18 +133,36 @@ impl PluginFiles {
             Some(File { at, path: plugin.path.clone()?, plugin, version })
         });
         let files: Vec<_> = files.collect();
-        let watch = FileWatch::new(files.iter().map(|file| file.path.clone()).collect())?;
-        Ok(Self { host, files, watch })
+        let (watched, paths) = files
+            .iter()
+            .enumerate()
+            .filter(|(_, file)| file.plugin.versions.reload == Reload::Watch)
+            .map(|(index, file)| (index, file.path.clone()))
+            .unzip();
+        let watch = FileWatch::new(paths)?;
+        Ok(Self { host, files, watched, watch })
     }
 
-    /// Sends each change to `updates` once it compiled, with `sandboxes` sandboxes made; goes on until nobody wants
-    /// to know.
-    pub async fn run(mut self, sandboxes: usize, updates: UnboundedSender<PluginUpdate>) {
-        while let Some(change) = self.watch.changed().await {
-            let Some(file) = self.files.get_mut(change.index) else { continue };
-            if let Some(update) = file.update(&self.host, change.content, sandboxes).await
-                && updates.send(update).is_err()
-            {
+    /// Tells of each change once it compiled, with `sandboxes` sandboxes made, and of what an operator wants to be read;
+    /// goes on until nobody wants to know.
+    pub async fn run(mut self, sandboxes: usize, FarEnd { updates, mut told }: FarEnd) {
+        loop {
+            let update = tokio::select! {
+                change = self.watch.changed() => {
+                    let Some(change) = change else { break };
+                    let file = self.watched.get(change.index).and_then(|index| self.files.get_mut(*index));
+                    let Some(file) = file else { continue };
+                    file.update(&self.host, change.content, sandboxes).await
+                }
+                Some(Told { at, reply }) = told.recv() => {
+                    let Some(file) = self.files.iter_mut().find(|file| file.at == at) else {
+                        drop(reply.send(Err("it is a built-in: there is no file to read".into())));
+                        continue;
+                    };
+                    Some(PluginUpdate { told: Some(reply), ..file.read(&self.host, sandboxes).await })
+                }
+            };
+            if update.is_some_and(|update| updates.send(update).is_err()) {
                 return;
             }
         }
@@ -116,27 +171,48 @@ impl PluginFiles {
 }
 
 impl File {
-    /// What the content means; `None`: it is what was told last. One plugin at a time compiles, on a thread apart.
+    /// What the content means; `None`: it is what was told last.
     async fn update(&mut self, host: &Host, content: io::Result<Vec<u8>>, sandboxes: usize) -> Option<PluginUpdate> {
-        let bytes = match content {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.version = None;
-                let reason = format!("cannot read {}: {error}", self.path.display());
-                return Some(PluginUpdate { at: self.at, version: None, outcome: Err(reason) });
+        let before = self.version.take();
+        match content {
+            Ok(bytes) => {
+                self.version = Some(plugin::version(&self.plugin, &bytes));
+                if self.version == before {
+                    return None;
+                }
+                Some(self.load(host, bytes, sandboxes).await)
             }
-        };
-        let version = plugin::version(&self.plugin, &bytes);
-        if self.version.replace(version.clone()).as_ref() == Some(&version) {
-            return None;
+            Err(error) => Some(self.unreadable(&error)),
         }
+    }
+
+    /// What the file is now, whatever was told last.
+    async fn read(&mut self, host: &Host, sandboxes: usize) -> PluginUpdate {
+        let path = self.path.clone();
+        let content = spawn_blocking(move || fs::read(path)).await;
+        match content.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+            Ok(bytes) => {
+                self.version = Some(plugin::version(&self.plugin, &bytes));
+                self.load(host, bytes, sandboxes).await
+            }
+            Err(error) => self.unreadable(&error),
+        }
+    }
+
+    /// One plugin at a time compiles, on a thread apart.
+    async fn load(&self, host: &Host, bytes: Vec<u8>, sandboxes: usize) -> PluginUpdate {
         let (host, plugin) = (host.clone(), self.plugin.clone());
         let loaded = spawn_blocking(move || host.load(&plugin, &bytes, sandboxes)).await;
         let outcome = match loaded {
             Ok(loaded) => loaded.map(Arc::new).map_err(|rejected| rejected.0),
             Err(panic) => Err(format!("loading it broke down: {panic}")),
         };
-        Some(PluginUpdate { at: self.at, version: Some(version), outcome })
+        PluginUpdate { at: self.at, version: self.version.clone(), outcome, told: None }
+    }
+
+    fn unreadable(&self, error: &io::Error) -> PluginUpdate {
+        let reason = format!("cannot read {}: {error}", self.path.display());
+        PluginUpdate { at: self.at, version: None, outcome: Err(reason), told: None }
     }
 }
 

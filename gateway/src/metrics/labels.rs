@@ -41,6 +41,12 @@ pub(super) struct LoadLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RollbackLabels {
+    pub(super) plugin: String,
+    pub(super) by: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct CertificateLabels {
     pub(super) of: String,
     pub(super) outcome: &'static str,

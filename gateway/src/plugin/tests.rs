@@ -16,6 +16,7 @@ fn plugin(builtin: Builtin, config: &str) -> config::Plugin {
         config: config.into(),
         limits: LIMITS,
         remember: true,
+        versions: config::Versions::default(),
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Wasm {
     blueprint: Blueprint,
     inputs: Inputs,
     ready: Mutex<Vec<Sandbox>>,
+    /// How many are made before it decides: one for each worker, and some to spare.
+    wanted: usize,
     /// Its sandboxes rely on being interrupted.
     _ticker: Arc<Ticker>,
 }
@@ -52,11 +54,25 @@ impl Wasm {
             blueprint,
             inputs: inputs.clone(),
             ready: Mutex::default(),
+            wanted: sandboxes + 1,
             _ticker: ticker,
         };
-        let ready = (0..=sandboxes).map(|_| wasm.sandbox()).collect::<Result<_, _>>()?;
-        *wasm.ready.lock() = ready;
+        wasm.fill()?;
         Ok((wasm, inputs))
+    }
+
+    /// Makes the sandboxes that workers will take.
+    pub(super) fn fill(&self) -> Result<(), Rejected> {
+        let missing = self.wanted.saturating_sub(self.ready.lock().len());
+        let made = (0..missing).map(|_| self.sandbox()).collect::<Result<Vec<_>, _>>()?;
+        self.ready.lock().extend(made);
+        Ok(())
+    }
+
+    /// Lets go of the sandboxes that nobody has taken.
+    pub(super) fn empty(&self) {
+        let ready = std::mem::take(&mut *self.ready.lock());
+        drop(ready);
     }
 
     pub(super) fn serial(&self) -> u64 {

@@ -17,6 +17,7 @@ use super::{
     Extracted, Failure, Plugin, Policy, Question, Rejected,
     remembered::{Key, Remembered},
     sandbox::Sandbox,
+    tally::Gathered,
     wasm::Wasm,
 };
 
@@ -36,6 +37,7 @@ struct Kept {
     serial: u64,
     sandbox: Option<Sandbox>,
     backoff: Backoff,
+    gathered: Gathered,
     /// `None`: its outcomes are not to be remembered.
     remembered: Option<Box<Remembered>>,
 }
@@ -67,7 +69,7 @@ impl Sandboxes {
         if let Some(outcome) = key.and_then(|key| kept.remembered.as_mut()?.recall(key, call)) {
             return Ok(Extracted { outcome, remembered: true });
         }
-        let outcome = allowed(plugin, call, kept.ask(wasm, |sandbox| sandbox.extract(call))?)?;
+        let outcome = kept.ask(plugin, wasm, |sandbox| allowed(plugin, call, sandbox.extract(call)?))?;
         if let (Some(key), Some(remembered)) = (key, &mut kept.remembered) {
             remembered.remember(key, call, &outcome);
         }
@@ -83,16 +85,11 @@ impl Sandboxes {
         let call = given(question.call, wanted(|inputs| inputs.path));
         let symbol = if wanted(|inputs| inputs.symbol) { question.symbol } else { "" };
         let question = &Question { call, symbol, ..*question };
-        let outcome = match &plugin.policy {
-            Policy::Native(native) => native.select(question),
-            Policy::Wasm(wasm) => self.kept(at, plugin, wasm).ask(wasm, |sandbox| sandbox.select(question)),
-        }?;
-        let count = question.candidates.len();
-        match outcome {
-            select::Outcome::Candidate(index) if usize::try_from(index).is_ok_and(|index| index >= count) => {
-                Err(Failure::Contract(format!("candidate {index} of {count}; the first is 0")))
+        match &plugin.policy {
+            Policy::Native(native) => one_of(question, native.select(question)?),
+            Policy::Wasm(wasm) => {
+                self.kept(at, plugin, wasm).ask(plugin, wasm, |sandbox| one_of(question, sandbox.select(question)?))
             }
-            outcome => Ok(outcome),
         }
     }
 
@@ -116,14 +113,20 @@ impl Sandboxes {
 impl Kept {
     fn new(plugin: &Plugin, wasm: &Wasm) -> Self {
         let remembered = plugin.remembers().then(|| Box::new(Remembered::new()));
-        Self { serial: wasm.serial(), sandbox: None, backoff: Backoff::default(), remembered }
+        let (backoff, gathered) = (Backoff::default(), Gathered::default());
+        Self { serial: wasm.serial(), sandbox: None, backoff, gathered, remembered }
     }
 
     fn key(&self, call: &Call<'_>) -> Option<Key> {
         self.remembered.as_ref()?.key(call)
     }
 
-    fn ask<T>(&mut self, wasm: &Wasm, question: impl FnOnce(&mut Sandbox) -> Result<T, Failure>) -> Result<T, Failure> {
+    fn ask<T>(
+        &mut self,
+        plugin: &Plugin,
+        wasm: &Wasm,
+        question: impl FnOnce(&mut Sandbox) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let answer = match &mut self.sandbox {
             Some(sandbox) => question(sandbox),
             empty => {
@@ -138,9 +141,11 @@ impl Kept {
         };
         if answer.is_ok() {
             self.backoff.spoiled = 0;
+            self.gathered.answered(&plugin.tally);
         } else {
             self.sandbox = None;
             self.backoff.spoiled(Instant::now());
+            self.gathered.failed(&plugin.tally);
         }
         answer
     }
@@ -177,6 +182,17 @@ fn allowed(plugin: &Plugin, call: &Call<'_>, outcome: extract::Outcome) -> Resul
         }
     }
     Ok(outcome)
+}
+
+/// The outcome, if it is one of the candidates.
+fn one_of(question: &Question<'_>, outcome: select::Outcome) -> Result<select::Outcome, Failure> {
+    let count = question.candidates.len();
+    match outcome {
+        select::Outcome::Candidate(index) if usize::try_from(index).is_ok_and(|index| index >= count) => {
+            Err(Failure::Contract(format!("candidate {index} of {count}; the first is 0")))
+        }
+        outcome => Ok(outcome),
+    }
 }
 
 #[cfg(test)]

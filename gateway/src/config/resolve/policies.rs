@@ -7,7 +7,7 @@ use serde_json::Value;
 use toml::Spanned;
 
 use super::Mistakes;
-use crate::config::{Builtin, Limits, Plugin, defaults, error::suggestion, raw};
+use crate::config::{Builtin, Limits, Plugin, Versions, defaults, error::suggestion, raw};
 
 /// What a route wants a policy for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,8 @@ impl Policies {
         }
         let name = self.free_name(builtin.name());
         let (builtin, limits, remember) = (Some(builtin), Limits::default(), defaults::remember());
-        self.plugins.push(Plugin { name, path: None, builtin, config, limits, remember });
+        let versions = Versions::default();
+        self.plugins.push(Plugin { name, path: None, builtin, config, limits, remember, versions });
         self.plugins.len() - 1
     }
 
@@ -142,9 +143,15 @@ fn plugin(raw: raw::Plugin, base: &Path, mistakes: &mut Mistakes) -> Plugin {
         let fix = format!("add `path = \"...\"` for a Wasm file, or `builtin` with one of {known}");
         mistakes.say(at, format!("plugin {name:?} has no code; {fix}"));
     }
+    if let (None, Some(sha256)) = (&raw.path, &raw.sha256) {
+        let fix = "add `path = \"...\"` or remove `sha256`";
+        mistakes.say(sha256.span(), format!("plugin {name:?} has no file that could have this SHA-256; {fix}"));
+    }
+    let versions =
+        Versions { sha256: raw.sha256.map(Spanned::into_inner), reload: raw.reload, keep: raw.keep_versions };
     let path = raw.path.map(|path| base.join(path));
     let (config, remember) = (json(&raw.config), raw.remember);
-    Plugin { name, path, builtin: raw.builtin, config, limits: raw.limits, remember }
+    Plugin { name, path, builtin: raw.builtin, config, limits: raw.limits, remember, versions }
 }
 
 /// The JSON text that `init` gets; keys are sorted, so that moving lines changes no version.

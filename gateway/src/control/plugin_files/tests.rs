@@ -2,10 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path, time::Duration};
 
-use tokio::{
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
-    task::JoinHandle,
-};
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::config::{Builtin, Limits};
@@ -13,7 +10,7 @@ use crate::config::{Builtin, Limits};
 /// One watched file.
 struct Watched {
     plugin: config::Plugin,
-    updates: UnboundedReceiver<PluginUpdate>,
+    line: Line,
     watch: JoinHandle<()>,
 }
 
@@ -26,19 +23,20 @@ impl Watched {
             config: "{}".into(),
             limits: Limits { time: Duration::from_millis(50), memory: 16 << 20 },
             remember: true,
+            versions: config::Versions::default(),
         };
         let loaded = [Arc::new(Host::builtin(&plugin).unwrap())];
-        let (sender, updates) = unbounded_channel();
+        let (line, far_end) = line();
         let files = PluginFiles::new(Host::new().unwrap(), std::slice::from_ref(&plugin), &loaded).unwrap();
-        let watch = tokio::spawn(files.run(0, sender));
-        let mut watched = Self { plugin, updates, watch };
+        let watch = tokio::spawn(files.run(0, far_end));
+        let mut watched = Self { plugin, line, watch };
         // What is active is another version, so that the first look tells that the watch stands.
         watched.expect(content).await;
         watched
     }
 
     async fn next(&mut self) -> PluginUpdate {
-        let next = tokio::time::timeout(Duration::from_secs(20), self.updates.recv()).await;
+        let next = tokio::time::timeout(Duration::from_secs(20), self.line.updates.recv()).await;
         next.expect("an update in time").expect("the watch goes on")
     }
 
@@ -149,6 +147,7 @@ fn a_plugin_that_cannot_be_used_says_what_to_do() {
         config: "{}".into(),
         limits: Limits { time: Duration::from_millis(5), memory: 16 << 20 },
         remember: true,
+        versions: config::Versions::default(),
     };
     let check = |plugin: config::Plugin, expected: &str| {
         let error = load_all(&host, &[plugin], 1).err().expect("it cannot be used").to_string();

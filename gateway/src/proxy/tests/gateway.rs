@@ -144,7 +144,8 @@ fn plugins() -> Vec<Arc<Plugin>> {
     let plugin = |name: &str, builtin, config: &str| {
         let limits = Limits { time: Duration::from_secs(1), memory: 1 << 24 };
         let (name, config) = (name.into(), config.into());
-        let plugin = config::Plugin { name, path: None, builtin: Some(builtin), config, limits, remember: true };
+        let (builtin, versions) = (Some(builtin), config::Versions::default());
+        let plugin = config::Plugin { name, path: None, builtin, config, limits, remember: true, versions };
         Arc::new(Host::builtin(&plugin).expect("a built-in"))
     };
     vec![

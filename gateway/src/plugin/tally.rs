@@ -1,0 +1,65 @@
+//! How one plugin version does, over all workers. Workers write it without a lock and look at nothing in it.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Answers that a worker gathers before it adds them here, so that workers seldom meet.
+const GATHERED: u64 = 64;
+
+/// What all workers count together.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    answers: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// What one worker has counted and not added yet.
+#[derive(Debug, Default)]
+pub(super) struct Gathered(u64);
+
+/// How often a plugin version was asked, as far as workers have told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Times that it answered.
+    pub answers: u64,
+    /// Times that it trapped, used up a limit or answered against the contract.
+    pub failures: u64,
+}
+
+impl Tally {
+    pub(super) fn counted(&self) -> Counted {
+        Counted { answers: self.answers.load(Relaxed), failures: self.failures.load(Relaxed) }
+    }
+}
+
+impl Gathered {
+    /// It answered.
+    pub(super) fn answered(&mut self, tally: &Tally) {
+        self.0 += 1;
+        if self.0 >= GATHERED {
+            self.tell(tally);
+        }
+    }
+
+    /// It failed.
+    pub(super) fn failed(&mut self, tally: &Tally) {
+        // The answers first: a share of failures is never seen greater than it is.
+        self.tell(tally);
+        tally.failures.fetch_add(1, Relaxed);
+    }
+
+    fn tell(&mut self, tally: &Tally) {
+        tally.answers.fetch_add(std::mem::take(&mut self.0), Relaxed);
+    }
+}
+
+impl std::ops::Sub for Counted {
+    type Output = Self;
+
+    /// What was counted since then.
+    fn sub(self, before: Self) -> Self {
+        Self {
+            answers: self.answers.saturating_sub(before.answers),
+            failures: self.failures.saturating_sub(before.failures),
+        }
+    }
+}
