@@ -79,7 +79,7 @@ fn allow_many_files() {
 fn host(config: &Config, program: Option<PathBuf>) -> anyhow::Result<Host> {
     let compiles = config.plugins.iter().any(|plugin| plugin.path.is_some());
     let kept = config.code_cache.folder.as_deref().filter(|_| compiles);
-    Host::with_compiler(kept, program).context("the plugin host cannot start")
+    Host::with_compiler(kept, program, config.sandbox).context("the plugin host cannot start")
 }
 
 async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListener) -> anyhow::Result<()> {

@@ -17,7 +17,7 @@ pub use self::{
     error::ConfigError,
     guard::Guard,
     listen::Listen,
-    plugin::{Reload, Versions},
+    plugin::{Reload, Sandbox, Versions},
     register::{Format, Register},
     resolve::check_service_name,
     route::{Health, NoSymbol, OnFailure, Route},
@@ -58,6 +58,8 @@ pub struct Config {
     pub log: Log,
     /// `[code_cache]`
     pub code_cache: CodeCache,
+    /// `[sandbox]`
+    pub sandbox: Sandbox,
     /// `[[registry]]`
     pub registries: Vec<Registry>,
     /// Every service that a route names, with what `[[service]]` says of it.
@@ -319,4 +321,7 @@ pub struct Limits {
     /// Bytes of linear memory.
     #[serde(deserialize_with = "units::size")]
     pub memory: usize,
+    /// Elements of all tables.
+    #[serde(deserialize_with = "units::count")]
+    pub table: usize,
 }

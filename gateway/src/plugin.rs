@@ -116,6 +116,9 @@ pub enum Failure {
     /// It wanted more memory than its limit, in bytes.
     #[error("wanted more than its {} of memory", size(*.0))]
     Memory(usize),
+    /// It wanted more table elements than its limit.
+    #[error("wanted more than its {0} table elements")]
+    Table(usize),
     /// It answered something that the contract does not allow.
     #[error("answered against the contract: {0}")]
     Contract(String),
@@ -126,8 +129,9 @@ pub enum Failure {
 
 /// The version that a file of these bytes is under this configuration: twelve hex digits.
 pub fn version(plugin: &config::Plugin, bytes: &[u8]) -> String {
-    let time = plugin.limits.time.as_nanos().to_be_bytes();
-    hash(&[bytes, plugin.config.as_bytes(), &time, &plugin.limits.memory.to_be_bytes()])
+    let config::Limits { time, memory, table } = plugin.limits;
+    let (time, memory, table) = (time.as_nanos().to_be_bytes(), memory.to_be_bytes(), table.to_be_bytes());
+    hash(&[bytes, plugin.config.as_bytes(), &time, &memory, &table])
 }
 
 impl Host {
@@ -137,7 +141,7 @@ impl Host {
     /// # Errors
     /// When the machine does not let it.
     pub fn new() -> Result<Self, Rejected> {
-        Self::with_compiler(None, None)
+        Self::with_compiler(None, None, config::Sandbox::default())
     }
 
     /// As [`Host::new`], but keeps compiled code in the folder `kept`, and compiles in a child process: in `program`,
@@ -145,7 +149,11 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::new`].
-    pub fn with_compiler(kept: Option<&Path>, program: Option<PathBuf>) -> Result<Self, Rejected> {
+    pub fn with_compiler(
+        kept: Option<&Path>,
+        program: Option<PathBuf>,
+        sandbox: config::Sandbox,
+    ) -> Result<Self, Rejected> {
         let cache = kept.and_then(|folder| match CodeCache::open(folder) {
             Ok(cache) => Some(cache),
             Err(reason) => {
@@ -154,7 +162,8 @@ impl Host {
             }
         });
         let unable = |error: wasmtime::Error| Rejected(format!("the Wasm engine does not start: {error:#}"));
-        let engine = engine::engine(cache.as_ref().map(|cache| cache.cache().clone())).map_err(unable)?;
+        let engine =
+            engine::engine(cache.as_ref().map(|cache| cache.cache().clone()), sandbox.stack).map_err(unable)?;
         let imports = Arc::new(sandbox::imports(&engine).map_err(unable)?);
         let compiler = Arc::new(Compiler::new(cache, program));
         Ok(Self { engine, imports, compiler, ticker: Arc::default() })
@@ -306,6 +315,7 @@ impl Failure {
             Self::Trap(_) => "trap",
             Self::Time(_) => "time",
             Self::Memory(_) => "memory",
+            Self::Table(_) => "table",
             Self::Contract(_) => "contract",
             Self::NoSandbox => "no-sandbox",
         }

@@ -60,7 +60,7 @@ fn main() -> anyhow::Result<()> {
 impl Policy {
     fn load(host: &Host, name: &str, builtin: Builtin, config: &str) -> anyhow::Result<Self> {
         let path = Path::new(env!("SYMGATE_WASM_DIR")).join(name.replace('-', "_")).with_extension("wasm");
-        let limits = Limits { time: Duration::from_millis(5), memory: 16 << 20 };
+        let limits = Limits { time: Duration::from_millis(5), memory: 16 << 20, ..Limits::default() };
         let bytes = fs::read(&path)?;
         let (name, config) = (name.to_owned(), config.to_owned());
         let (path, builtin, versions) = (Some(path), Some(builtin), config::Versions::default());

@@ -131,7 +131,7 @@ async fn a_compiler_ends_with_its_gateway() {
 
 /// Loads the bytes of a file as a plugin.
 fn load(host: &Host, bytes: &[u8]) -> Result<(), Rejected> {
-    let limits = Limits { time: Duration::from_millis(50), memory: 16 << 20 };
+    let limits = Limits { time: Duration::from_millis(50), memory: 16 << 20, ..Limits::default() };
     let (name, config) = ("policy".into(), "{}".into());
     let (path, versions) = (None, config::Versions::default());
     let plugin = config::Plugin { name, path, builtin: None, config, limits, remember: true, versions };
@@ -141,7 +141,10 @@ fn load(host: &Host, bytes: &[u8]) -> Result<(), Rejected> {
 #[test]
 fn what_is_refused_is_refused_with_the_same_words_by_both() {
     let folder = TempDir::new().unwrap();
-    let (here, apart) = (Host::new().unwrap(), Host::with_compiler(Some(folder.path()), Some(binary())).unwrap());
+    let (here, apart) = (
+        Host::new().unwrap(),
+        Host::with_compiler(Some(folder.path()), Some(binary()), config::Sandbox::default()).unwrap(),
+    );
     let whole = bytes("metadata_key");
     let files = ["wrong_world", "next_version", "wants_wasi"].map(bytes);
     let broken = [&b""[..], b"(module)", &whole[..1000], b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0\x01"];
@@ -157,7 +160,7 @@ fn what_is_refused_is_refused_with_the_same_words_by_both() {
 fn a_program_that_cannot_compile_is_stood_in_for() {
     for program in ["/bin/false", "/bin/true", "/no/such/program"] {
         let folder = TempDir::new().unwrap();
-        let host = Host::with_compiler(Some(folder.path()), Some(program.into())).unwrap();
+        let host = Host::with_compiler(Some(folder.path()), Some(program.into()), config::Sandbox::default()).unwrap();
         load(&host, &bytes("metadata_key")).unwrap_or_else(|rejected| panic!("{program}: {rejected}"));
     }
 }

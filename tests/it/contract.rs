@@ -37,7 +37,7 @@ impl Subject {
     fn new(name: &str) -> Self {
         let path = Path::new(env!("SYMGATE_WASM_DIR")).join(name.replace('-', "_")).with_extension("wasm");
         // Far from what an innocent call needs on a starved machine.
-        let limits = Limits { time: Duration::from_millis(50), memory: 16 << 20 };
+        let limits = Limits { time: Duration::from_millis(50), memory: 16 << 20, ..Limits::default() };
         let (name, config) = (name.into(), "{}".into());
         let (path, versions) = (Some(path), config::Versions::default());
         Self(config::Plugin { name, path, builtin: None, config, limits, remember: true, versions })

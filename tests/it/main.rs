@@ -24,6 +24,7 @@ mod expected;
 mod formats;
 mod kept_table;
 mod lifecycle;
+mod limits;
 mod mass_delete;
 mod misbehaving;
 mod networks;

@@ -96,3 +96,40 @@ pub fn with_text(mut wasm: Vec<u8>, old: &str, new: &str) -> Vec<u8> {
     }
     wasm
 }
+
+/// A core module that has the contract of a built plugin: its custom sections `component-type`.
+///
+/// # Panics
+/// When there is no such plugin.
+pub fn with_contract_of(name: &str, module: &[u8]) -> Vec<u8> {
+    let plugin = bytes(name);
+    let mut made = module.to_vec();
+    let mut at = 8;
+    while at < plugin.len() {
+        let (length, body) = leb(&plugin, at + 1);
+        let end = body + length;
+        let is_contract = plugin[at] == 0 && {
+            let (name_length, name) = leb(&plugin, body);
+            plugin[name..name + name_length].starts_with(b"component-type")
+        };
+        if is_contract {
+            made.extend_from_slice(&plugin[at..end]);
+        }
+        at = end;
+    }
+    made
+}
+
+/// The number at a place of a module, and the place after it.
+fn leb(module: &[u8], mut at: usize) -> (usize, usize) {
+    let (mut number, mut shift) = (0, 0);
+    loop {
+        let byte = module[at];
+        at += 1;
+        number |= usize::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            return (number, at);
+        }
+    }
+}

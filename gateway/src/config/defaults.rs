@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    Admin, Builtin, Limits, Listen, Log, LogFormat, Registry, Reload, Source, Upstream, Versions, environment::Lookup,
+    Admin, Builtin, Limits, Listen, Log, LogFormat, Registry, Reload, Sandbox, Source, Upstream, Versions,
+    environment::Lookup,
 };
 
 const KIB: u32 = 1024;
@@ -150,7 +151,15 @@ impl Default for Log {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: Duration::from_millis(5), memory: 16 * MIB as usize }
+        // A plugin in Rust has a table element per function whose address is taken; those of larger languages have thousands.
+        Self { time: Duration::from_millis(5), memory: 16 * MIB as usize, table: 100_000 }
+    }
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        // A quarter of a thread's.
+        Self { stack: 512 * KIB as usize }
     }
 }
 

@@ -1,6 +1,9 @@
 //! Of a `[[plugin]]`: which versions of its file may decide, what makes the gateway take another one, and how many are kept.
+//! And what all sandboxes have in common.
 
 use serde::Deserialize;
+
+use super::units;
 
 /// Which versions of a plugin may decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,4 +25,13 @@ pub enum Reload {
     Watch,
     /// Only an operator's word.
     Admin,
+}
+
+/// `[sandbox]`: what is the same for all of them, because the engine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sandbox {
+    /// Bytes of stack that one call into one may use.
+    #[serde(deserialize_with = "units::stack")]
+    pub stack: usize,
 }

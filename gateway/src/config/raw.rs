@@ -10,7 +10,8 @@ use serde::{
 use toml::{Spanned, Table};
 
 use super::{
-    Admin, Builtin, Format, Guard, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Reload, Upstream, defaults, units,
+    Admin, Builtin, Format, Guard, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Reload, Sandbox, Upstream, defaults,
+    units,
 };
 use crate::routing::KeyTemplate;
 
@@ -26,6 +27,8 @@ pub(super) struct File {
     pub(super) log: Log,
     #[serde(default)]
     pub(super) code_cache: CodeCache,
+    #[serde(default)]
+    pub(super) sandbox: Sandbox,
     #[serde(default)]
     pub(super) registry: Vec<Registry>,
     #[serde(default)]

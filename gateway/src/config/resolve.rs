@@ -48,13 +48,25 @@ pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Resul
     }
     let services = services.finish(&mut mistakes);
     let registers = registers::registers(raw.register, listen.address, &registries, &services, &mut mistakes);
-    let (upstream, log, plugins) = (raw.upstream, raw.log, policies.finish());
+    let (upstream, log, sandbox, plugins) = (raw.upstream, raw.log, raw.sandbox, policies.finish());
     let folder = match raw.code_cache.folder {
         Some(named) => named.map(|folder| base.join(folder)),
         None => defaults::code_cache(variable),
     };
     let code_cache = CodeCache { folder };
-    mistakes.or(Config { listen, upstream, admin, log, code_cache, registries, services, plugins, routes, registers })
+    mistakes.or(Config {
+        listen,
+        upstream,
+        admin,
+        log,
+        code_cache,
+        sandbox,
+        registries,
+        services,
+        plugins,
+        routes,
+        registers,
+    })
 }
 
 /// The mistakes found so far.

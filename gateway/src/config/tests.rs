@@ -229,7 +229,7 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn the_example_shows_every_key() {
-    let sections: [(&str, &str); 18] = [
+    let sections: [(&str, &str); 19] = [
         ("", ""),
         ("[listen]", "[listen]"),
         ("[listen]", "[listen]\n[listen.tls]"),
@@ -237,6 +237,7 @@ fn the_example_shows_every_key() {
         ("[admin]", "[admin]"),
         ("[log]", "[log]"),
         ("[code_cache]", "[code_cache]"),
+        ("[sandbox]", "[sandbox]"),
         ("[[registry]]", "[[registry]]"),
         ("[[registry]]", "[[registry]]\nname = 'x'\n[registry.etcd]"),
         ("[[registry]]", "[[registry]]\nname = 'x'\n[registry.etcd.tls]"),

@@ -73,6 +73,15 @@ pub(super) fn size<'de, D: Deserializer<'de>, T: TryFrom<u64>>(from: D) -> Resul
     })
 }
 
+/// What a call into a sandbox may use of its thread's stack, which has 2 MiB: the gateway needs the rest.
+pub(super) fn stack<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    let stack: usize = size(from)?;
+    if !(64 << 10..=1 << 20).contains(&stack) {
+        return Err(D::Error::custom("a sandbox has 64KiB of stack at least and 1MiB at most"));
+    }
+    Ok(stack)
+}
+
 /// A flow-control window (RFC 9113 section 6.9.1: at most 2^31-1; this side never goes below the default of 65,535).
 pub(super) fn window<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     let window: u32 = size(from)?;

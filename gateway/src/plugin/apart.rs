@@ -20,6 +20,7 @@ use rustix::{
 };
 
 use super::{Rejected, cache::CodeCache, compile, engine};
+use crate::config;
 
 /// How long the child may take: a hundred times what a shipped plugin does.
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
@@ -125,7 +126,8 @@ pub fn compile_apart(folder: &Path) -> Result<(), Rejected> {
     io::stdin().lock().read_to_end(&mut bytes).map_err(deaf)?;
     let cache = CodeCache::open(folder).map_err(Rejected)?;
     let unable = |error: wasmtime::Error| Rejected(format!("the Wasm engine does not start: {error:#}"));
-    let engine = engine::engine(Some(cache.cache().clone())).map_err(unable)?;
+    // Nothing runs here: how much stack a call may use is no part of the code.
+    let engine = engine::engine(Some(cache.cache().clone()), config::Sandbox::default().stack).map_err(unable)?;
     let (kind, rest) = match compile::component(&engine, &bytes) {
         Ok((component, _)) => (if cache.hits() > 0 { KEPT } else { COMPILED }, component.into_owned()),
         Err(Rejected(reason)) => (REFUSED, reason.into_bytes()),

@@ -11,7 +11,7 @@ use wasmtime::{Cache, Config, Engine};
 
 /// How often a running call is interrupted to look at its limit. An endless call ends two of these after its limit at
 /// the latest; a shorter tick costs every call of a busy worker more than it is worth.
-const TICK: Duration = Duration::from_micros(2_500);
+pub(super) const TICK: Duration = Duration::from_micros(2_500);
 
 /// Address space around one linear memory.
 struct Room {
@@ -27,12 +27,10 @@ const WHOLE: Room = Room { memory: 4 << 30, guard: 32 << 20 };
 /// The default limit of memory, and a guard so that the compiler may leave out checks of small offsets.
 const SMALL: Room = Room { memory: 16 << 20, guard: 64 << 10 };
 
-/// Native stack of one call: a quarter of a thread's.
-const STACK: usize = 512 << 10;
-
 /// An engine with everything off that a plugin has no use for. Compiling uses rayon's global threads, one per core,
-/// which start with the first compilation that `cache` has nothing for, and sleep between them.
-pub(super) fn engine(cache: Option<Cache>) -> wasmtime::Result<Engine> {
+/// which start with the first compilation that `cache` has nothing for, and sleep between them. A call may use `stack` bytes
+/// of its thread's: wasmtime knows one number for all that an engine runs.
+pub(super) fn engine(cache: Option<Cache>, stack: usize) -> wasmtime::Result<Engine> {
     let Room { memory, guard } = room();
     let mut config = Config::new();
     config
@@ -40,7 +38,7 @@ pub(super) fn engine(cache: Option<Cache>) -> wasmtime::Result<Engine> {
         .memory_reservation(memory)
         .memory_reservation_for_growth(0)
         .memory_guard_size(guard)
-        .max_wasm_stack(STACK)
+        .max_wasm_stack(stack)
         .wasm_memory64(false)
         .cache(cache);
     Engine::new(&config)

@@ -7,8 +7,6 @@ use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use crate::config;
 
-/// Table elements of a sandbox; a Rust plugin has one per function whose address is taken.
-const MAX_TABLE_ELEMENTS: usize = 100_000;
 /// Core instances, memories and tables of a sandbox; a component made from one Rust module has three instances.
 const MAX_PARTS: usize = 100;
 
@@ -17,6 +15,8 @@ pub(super) struct Meter {
     limits: config::Limits,
     /// Bytes in all linear memories together.
     memory: usize,
+    /// Elements of all tables together.
+    table: usize,
     /// CPU time of the thread at the first tick that the call met.
     since: Option<Duration>,
 }
@@ -26,9 +26,14 @@ pub(super) struct Meter {
 #[error("memory limit reached")]
 pub(super) struct OutOfMemory;
 
+/// The error that ends a call which wants more table elements than the limit.
+#[derive(Debug, thiserror::Error)]
+#[error("table limit reached")]
+pub(super) struct OutOfTable;
+
 impl Meter {
     pub(super) fn new(limits: config::Limits) -> Self {
-        Self { limits, memory: 0, since: None }
+        Self { limits, memory: 0, table: 0, since: None }
     }
 
     pub(super) fn limits(&self) -> config::Limits {
@@ -63,8 +68,13 @@ impl ResourceLimiter for Meter {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let table = self.table.saturating_add(desired.saturating_sub(current));
+        if table > self.limits.table {
+            return Err(OutOfTable.into());
+        }
+        self.table = table;
+        Ok(true)
     }
 
     fn instances(&self) -> usize {
@@ -89,7 +99,7 @@ fn thread_cpu_time() -> Duration {
 mod tests {
     use super::*;
 
-    const LIMITS: config::Limits = config::Limits { time: Duration::from_millis(5), memory: 1 << 20 };
+    const LIMITS: config::Limits = config::Limits { time: Duration::from_millis(5), memory: 1 << 20, table: 1_000 };
 
     #[test]
     fn memories_are_counted_together() {
@@ -98,6 +108,15 @@ mod tests {
         assert!(meter.memory_growing(0, 1 << 19, None).unwrap(), "another memory with the second half");
         let error = meter.memory_growing(1 << 19, (1 << 19) + 1, None).unwrap_err();
         assert!(error.is::<OutOfMemory>(), "one byte more: {error}");
+    }
+
+    #[test]
+    fn tables_are_counted_together() {
+        let mut meter = Meter::new(LIMITS);
+        assert!(meter.table_growing(0, 600, None).unwrap(), "one table");
+        assert!(meter.table_growing(0, 400, None).unwrap(), "another one with the rest");
+        let error = meter.table_growing(400, 401, None).unwrap_err();
+        assert!(error.is::<OutOfTable>(), "one element more: {error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use wasmtime::{
 use super::{
     Failure, Inputs, Question, Rejected,
     compile::Compiled,
-    limits::{Meter, OutOfMemory},
+    limits::{Meter, OutOfMemory, OutOfTable},
     lines::{self, Lines},
     wit,
 };
@@ -168,6 +168,9 @@ fn failure(store: &Store<Inside>, error: &wasmtime::Error) -> Failure {
     let limits = inside.meter.limits();
     if error.is::<OutOfMemory>() {
         return Failure::Memory(limits.memory);
+    }
+    if error.is::<OutOfTable>() {
+        return Failure::Table(limits.table);
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => Failure::Time(limits.time),

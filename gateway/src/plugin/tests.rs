@@ -6,7 +6,7 @@ use super::*;
 use crate::config::{Builtin, Limits};
 
 /// Limits that a starved test machine does not reach by itself.
-const LIMITS: Limits = Limits { time: Duration::from_millis(50), memory: 16 << 20 };
+const LIMITS: Limits = Limits { time: Duration::from_millis(50), memory: 16 << 20, table: 10_000 };
 
 fn plugin(builtin: Builtin, config: &str) -> config::Plugin {
     config::Plugin {
@@ -29,6 +29,8 @@ fn a_version_is_code_configuration_and_limits() {
     assert_ne!(first, version(&plugin, b"other code"));
     assert_ne!(first, version(&config::Plugin { config: "{ }".into(), ..plugin.clone() }, b"code"));
     let limits = Limits { memory: 32 << 20, ..LIMITS };
+    assert_ne!(first, version(&config::Plugin { limits, ..plugin.clone() }, b"code"));
+    let limits = Limits { table: 20_000, ..LIMITS };
     assert_ne!(first, version(&config::Plugin { limits, ..plugin }, b"code"));
 }
 

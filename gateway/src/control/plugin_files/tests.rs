@@ -21,7 +21,7 @@ impl Watched {
             path: Some(path.to_owned()),
             builtin: Some(Builtin::LeastLoaded),
             config: "{}".into(),
-            limits: Limits { time: Duration::from_millis(50), memory: 16 << 20 },
+            limits: Limits { time: Duration::from_millis(50), memory: 16 << 20, ..Limits::default() },
             remember: true,
             versions: config::Versions::default(),
         };
@@ -145,7 +145,7 @@ fn a_plugin_that_cannot_be_used_says_what_to_do() {
         path: Some("missing/policy.wasm".into()),
         builtin: None,
         config: "{}".into(),
-        limits: Limits { time: Duration::from_millis(5), memory: 16 << 20 },
+        limits: Limits { time: Duration::from_millis(5), memory: 16 << 20, ..Limits::default() },
         remember: true,
         versions: config::Versions::default(),
     };

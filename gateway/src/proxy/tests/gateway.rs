@@ -142,7 +142,7 @@ pub(super) fn snapshot(symbols: Symbols<'_>) -> Snapshot {
 
 fn plugins() -> Vec<Arc<Plugin>> {
     let plugin = |name: &str, builtin, config: &str| {
-        let limits = Limits { time: Duration::from_secs(1), memory: 1 << 24 };
+        let limits = Limits { time: Duration::from_secs(1), memory: 1 << 24, ..Limits::default() };
         let (name, config) = (name.into(), config.into());
         let (builtin, versions) = (Some(builtin), config::Versions::default());
         let plugin = config::Plugin { name, path: None, builtin, config, limits, remember: true, versions };
