@@ -2,6 +2,7 @@
 //! routes, no registry and no sockets.
 
 mod apart;
+mod breaker;
 mod cache;
 mod compile;
 mod compiler;
@@ -60,7 +61,7 @@ pub struct Plugin {
     fallback: Option<Arc<Self>>,
     /// Whether the configuration lets a pure extractor's outcomes be remembered.
     remember: bool,
-    tally: Tally,
+    tally: Arc<Tally>,
 }
 
 /// Who decides.
@@ -122,9 +123,9 @@ pub enum Failure {
     /// It answered something that the contract does not allow.
     #[error("answered against the contract: {0}")]
     Contract(String),
-    /// No sandbox: after a trap new ones come with backoff.
-    #[error("has no sandbox: a new one is made after a pause when one trapped")]
-    NoSandbox,
+    /// It was not asked, because it failed too much before.
+    #[error("is cut off because it failed; it is asked again after a pause")]
+    CutOff,
 }
 
 /// The version that a file of these bytes is under this configuration: twelve hex digits.
@@ -189,7 +190,7 @@ impl Host {
         let lines = lines::Lines::new(Arc::clone(&name), Arc::clone(&version));
         let (wasm, inputs) = Wasm::new(self, plugin, bytes, lines, sandboxes)?;
         let (loaded, policy, remember) = (SystemTime::now(), Policy::Wasm(wasm), plugin.remember);
-        let tally = Tally::default();
+        let tally = Arc::default();
         Ok(Plugin { name, version, sha256, loaded, inputs, policy, fallback, remember, tally })
     }
 
@@ -211,7 +212,7 @@ impl Host {
             policy: Policy::Native(native),
             fallback: None,
             remember: plugin.remember,
-            tally: Tally::default(),
+            tally: Arc::default(),
         })
     }
 
@@ -248,6 +249,11 @@ impl Plugin {
     /// How often its sandboxes answered and failed, on all workers. Built-ins are not counted.
     pub fn counted(&self) -> Counted {
         self.tally.counted()
+    }
+
+    /// Workers that do not ask it now, because it failed too much.
+    pub fn cut_off(&self) -> u32 {
+        self.tally.cut_off()
     }
 
     /// Makes what it needs to decide again after [`Plugin::rest`]. Takes the time of some calls to `init`.
@@ -317,7 +323,7 @@ impl Failure {
             Self::Memory(_) => "memory",
             Self::Table(_) => "table",
             Self::Contract(_) => "contract",
-            Self::NoSandbox => "no-sandbox",
+            Self::CutOff => "cut-off",
         }
     }
 

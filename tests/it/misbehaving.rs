@@ -131,3 +131,41 @@ async fn what_does_not_fit_is_refused_while_the_old_version_goes_on() {
         gateway.client().get_kline(ask("BTC_USDT")).await.expect("the old version decides");
     }
 }
+
+/// A plugin that fails every call is cut off: calls take the failure path at once, and it is tried again.
+#[tokio::test]
+async fn a_plugin_that_keeps_failing_is_cut_off_and_tried_again() {
+    let instance = Instance::start(&["BTC_USDT"]).await;
+    let registry = RegistryFile::of(&[("BTC_USDT", instance.address())]);
+    let route = |on_failure: &str| Route::to("klineRpc").with("select", "broken").with("on_failure", on_failure);
+    let broken = Plugin::wasm("broken", &folder().join("wrong_index.wasm")).with("builtin", "least-loaded");
+    for (on_failure, fails) in [("reject", true), ("builtin", false)] {
+        let builder = Gateway::builder().file(&registry).listen("workers", 1).plugin(broken.clone());
+        let by_symbol = Plugin::builtin("by-symbol", "metadata-key").config("key = \"symbol\"");
+        let gateway = builder.plugin(by_symbol).route(route(on_failure)).start().await;
+        gateway.ready().await;
+        let mut client = gateway.client();
+        let cut_off = "plugin=\"broken\",reason=\"cut-off\"";
+        symgate_tests::eventually!(
+            {
+                let answer = good(&mut client).await;
+                let unusable = answer.as_ref().is_err_and(|status| status.code() == Code::Unavailable);
+                assert!(unusable || answer.is_err() == fails, "{on_failure}: {answer:?}");
+                gateway.metric("symgate_plugin_failures_total", cut_off).await >= 3.0
+            },
+            "{on_failure}: it is cut off"
+        );
+        let shown = gateway.plugins().await.to_string();
+        assert!(shown.contains("\"cut_off_workers\":1"), "{shown}");
+        assert!(gateway.metric("symgate_plugin_cut_off", "plugin=\"broken\"").await > 0.5, "it is shown");
+        let asked = "plugin=\"broken\",reason=\"contract\"";
+        let before = gateway.metric("symgate_plugin_failures_total", asked).await;
+        symgate_tests::eventually!(
+            {
+                drop(good(&mut client).await);
+                gateway.metric("symgate_plugin_failures_total", asked).await > before
+            },
+            "{on_failure}: one call tries it again"
+        );
+    }
+}

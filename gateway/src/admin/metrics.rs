@@ -20,6 +20,9 @@ pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
             metrics.expected(&service.registry, &service.name, expected.listed.len(), expected.missing);
         }
     }
+    for plugin in &*snapshot.plugins {
+        metrics.plugin_cut_off(plugin.name(), plugin.cut_off());
+    }
     for secured in &*snapshot.secured {
         if let Some(end) = secured.material.not_after() {
             metrics.certificate_not_after(&secured.name, super::unix_seconds(end));

@@ -26,6 +26,8 @@ struct One<'a> {
     active_by: Option<&'static str>,
     answers: u64,
     failures: u64,
+    /// Workers that do not ask it now, because it failed too much.
+    cut_off_workers: u32,
     /// Earlier versions that can be gone back to, the next one first.
     kept: Vec<Kept<'a>>,
     /// What the file is now, if that does not decide.
@@ -70,6 +72,7 @@ fn one<'a>(plugin: &'a Plugin, versions: Option<&'a Versions>) -> One<'a> {
         active_by: versions.map(|versions| versions.by.name()),
         answers,
         failures,
+        cut_off_workers: plugin.cut_off(),
         kept: kept.iter().rev().map(|plugin| self::kept(plugin)).collect(),
         refused: versions.and_then(Versions::refused).map(refused),
         rejections: rejections.iter().rev().map(refused).collect(),

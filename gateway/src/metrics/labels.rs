@@ -41,6 +41,11 @@ pub(super) struct LoadLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct PluginLabel {
+    pub(super) plugin: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RollbackLabels {
     pub(super) plugin: String,
     pub(super) by: &'static str,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
+use super::engine::TICK;
 use crate::config;
 
 /// Core instances, memories and tables of a sandbox; a component made from one Rust module has three instances.
@@ -43,6 +44,12 @@ impl Meter {
     /// A new call begins.
     pub(super) fn begin(&mut self) {
         self.since = None;
+    }
+
+    /// CPU time that the call under way has taken. One that met no tick took less than one and counts as nothing; one that
+    /// met some counts one more than it may have: over many calls that is no less than what they took.
+    pub(super) fn spent(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| thread_cpu_time().saturating_sub(since) + TICK)
     }
 
     /// Whether a call that the epoch's tick has met may go on; if so, until the next tick.

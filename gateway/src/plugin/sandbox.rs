@@ -1,6 +1,6 @@
 //! A sandbox: one live instantiation of a plugin. Any trap spoils it; whoever asked it throws it away then.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use symgate_sdk::{Call, extract, select};
 use wasmtime::{
@@ -71,6 +71,10 @@ impl Blueprint {
         })
     }
 
+    pub(super) fn limits(&self) -> config::Limits {
+        self.limits
+    }
+
     /// A new sandbox, initialised.
     pub(super) fn sandbox(&self) -> Result<Sandbox, Rejected> {
         let inside = Inside { meter: Meter::new(self.limits), lines: Arc::clone(&self.lines), last_words: None };
@@ -111,6 +115,11 @@ impl Sandbox {
     /// What it asked for at init.
     pub(super) fn inputs(&self) -> &Inputs {
         &self.inputs
+    }
+
+    /// CPU time that the last call took, about.
+    pub(super) fn spent(&self) -> Duration {
+        self.store.data().meter.spent()
     }
 
     /// Which symbol? Any failure spoils the sandbox.

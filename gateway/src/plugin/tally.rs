@@ -1,6 +1,9 @@
 //! How one plugin version does, over all workers. Workers write it without a lock and look at nothing in it.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+};
 
 /// Answers that a worker gathers before it adds them here, so that workers seldom meet.
 const GATHERED: u64 = 64;
@@ -10,7 +13,12 @@ const GATHERED: u64 = 64;
 pub(super) struct Tally {
     answers: AtomicU64,
     failures: AtomicU64,
+    cut_off: AtomicU32,
 }
+
+/// A worker does not ask it, while this lives.
+#[derive(Debug)]
+pub(super) struct CutOff(Arc<Tally>);
 
 /// What one worker has counted and not added yet.
 #[derive(Debug, Default)]
@@ -28,6 +36,24 @@ pub struct Counted {
 impl Tally {
     pub(super) fn counted(&self) -> Counted {
         Counted { answers: self.answers.load(Relaxed), failures: self.failures.load(Relaxed) }
+    }
+
+    /// Workers that do not ask it now.
+    pub(super) fn cut_off(&self) -> u32 {
+        self.cut_off.load(Relaxed)
+    }
+}
+
+impl CutOff {
+    pub(super) fn new(tally: &Arc<Tally>) -> Self {
+        tally.cut_off.fetch_add(1, Relaxed);
+        Self(Arc::clone(tally))
+    }
+}
+
+impl Drop for CutOff {
+    fn drop(&mut self) {
+        self.0.cut_off.fetch_sub(1, Relaxed);
     }
 }
 

@@ -79,6 +79,10 @@ impl Wasm {
         self.serial
     }
 
+    pub(super) fn limits(&self) -> config::Limits {
+        self.blueprint.limits()
+    }
+
     /// A sandbox from the pool; a new one when it is empty.
     pub(super) fn take(&self) -> Result<Sandbox, Rejected> {
         let ready = self.ready.lock().pop();

@@ -1,10 +1,7 @@
 //! What one worker keeps to ask plugins: its own sandboxes, and what pure ones answered. Nothing here is shared between
 //! threads.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use rustc_hash::FxHashMap;
 use symgate_sdk::{
@@ -15,15 +12,12 @@ use symgate_sdk::{
 
 use super::{
     Extracted, Failure, Plugin, Policy, Question, Rejected,
+    breaker::Breaker,
     remembered::{Key, Remembered},
     sandbox::Sandbox,
     tally::Gathered,
     wasm::Wasm,
 };
-
-/// The pause before the second new sandbox in a row; each further one doubles it.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What one worker keeps to ask plugins, by the plugin's place in the snapshot.
 #[derive(Default)]
@@ -36,19 +30,10 @@ struct Kept {
     /// Whose: see [`Wasm::serial`].
     serial: u64,
     sandbox: Option<Sandbox>,
-    backoff: Backoff,
+    breaker: Breaker,
     gathered: Gathered,
     /// `None`: its outcomes are not to be remembered.
     remembered: Option<Box<Remembered>>,
-}
-
-/// How long to do without a sandbox: an answer forgives everything, one trap costs nothing, and only a plugin that
-/// traps again and again is kept from using the worker's time up with new sandboxes.
-#[derive(Default)]
-struct Backoff {
-    /// Sandboxes spoiled in a row.
-    spoiled: u32,
-    until: Option<Instant>,
 }
 
 impl Sandboxes {
@@ -113,8 +98,8 @@ impl Sandboxes {
 impl Kept {
     fn new(plugin: &Plugin, wasm: &Wasm) -> Self {
         let remembered = plugin.remembers().then(|| Box::new(Remembered::new()));
-        let (backoff, gathered) = (Backoff::default(), Gathered::default());
-        Self { serial: wasm.serial(), sandbox: None, backoff, gathered, remembered }
+        let (breaker, gathered) = (Breaker::default(), Gathered::default());
+        Self { serial: wasm.serial(), sandbox: None, breaker, gathered, remembered }
     }
 
     fn key(&self, call: &Call<'_>) -> Option<Key> {
@@ -130,8 +115,8 @@ impl Kept {
         let answer = match &mut self.sandbox {
             Some(sandbox) => question(sandbox),
             empty => {
-                if self.backoff.holds(Instant::now()) {
-                    return Err(Failure::NoSandbox);
+                if self.breaker.holds(Instant::now()) {
+                    return Err(Failure::CutOff);
                 }
                 match wasm.take() {
                     Ok(sandbox) => question(empty.insert(sandbox)),
@@ -140,29 +125,16 @@ impl Kept {
             }
         };
         if answer.is_ok() {
-            self.backoff.spoiled = 0;
+            self.breaker.answered();
             self.gathered.answered(&plugin.tally);
         } else {
-            self.sandbox = None;
-            self.backoff.spoiled(Instant::now());
+            // Not known of one that could not be made: as much as it may have taken.
+            let limit = wasm.limits().time;
+            let took = self.sandbox.take().map_or(limit, |sandbox| sandbox.spent());
+            self.breaker.failed(Instant::now(), took, limit, &plugin.tally);
             self.gathered.failed(&plugin.tally);
         }
         answer
-    }
-}
-
-impl Backoff {
-    fn spoiled(&mut self, now: Instant) {
-        let pause = match self.spoiled.checked_sub(1) {
-            None => Duration::ZERO,
-            Some(doublings) => FIRST_PAUSE.saturating_mul(1 << doublings.min(16)).min(LONGEST_PAUSE),
-        };
-        self.spoiled = self.spoiled.saturating_add(1);
-        self.until = Some(now + pause);
-    }
-
-    fn holds(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| now < until)
     }
 }
 
@@ -192,28 +164,5 @@ fn one_of(question: &Question<'_>, outcome: select::Outcome) -> Result<select::O
             Err(Failure::Contract(format!("candidate {index} of {count}; the first is 0")))
         }
         outcome => Ok(outcome),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_pause_doubles_until_an_answer_comes() {
-        let now = Instant::now();
-        let mut backoff = Backoff::default();
-        let mut pauses = Vec::new();
-        for _ in 0..10 {
-            backoff.spoiled(now);
-            pauses.push((backoff.until.unwrap() - now).as_millis());
-        }
-        assert_eq!(pauses, [0, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
-        assert!(backoff.holds(now), "a pause holds");
-        assert!(!backoff.holds(now + LONGEST_PAUSE), "and ends");
-
-        backoff.spoiled = 0;
-        backoff.spoiled(now);
-        assert!(!backoff.holds(now), "after an answer the first new sandbox comes at once again");
     }
 }

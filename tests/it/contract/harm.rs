@@ -63,11 +63,11 @@ fn a_plugin_that_only_traps_is_left_alone_for_a_while() {
     let mut last = Ok(symbol());
     for _ in 0..100 {
         last = misbehave(&mut sandboxes, &plugin, None);
-        if matches!(last, Err(Failure::NoSandbox)) {
+        if matches!(last, Err(Failure::CutOff)) {
             break;
         }
     }
-    assert!(matches!(last, Err(Failure::NoSandbox)), "it never paused: {last:?}");
+    assert!(matches!(last, Err(Failure::CutOff)), "it never paused: {last:?}");
 
     let other_worker = misbehave(&mut Sandboxes::default(), &plugin, None);
     assert!(matches!(other_worker, Err(Failure::Trap(_))), "the pause is a worker's own: {other_worker:?}");
@@ -78,7 +78,7 @@ fn a_new_version_does_not_inherit_the_pause() {
     let bad = Subject::new("misbehaves").config(r#"{"extract":"trap"}"#).load();
     let good = Subject::new("misbehaves").load();
     let mut sandboxes = Sandboxes::default();
-    while !matches!(misbehave(&mut sandboxes, &bad, None), Err(Failure::NoSandbox)) {}
+    while !matches!(misbehave(&mut sandboxes, &bad, None), Err(Failure::CutOff)) {}
     assert_eq!(misbehave(&mut sandboxes, &good, None).unwrap(), symbol());
 }
 
