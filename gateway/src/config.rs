@@ -17,7 +17,7 @@ pub use self::{
     error::ConfigError,
     guard::Guard,
     listen::Listen,
-    plugin::{Reload, Sandbox, Versions},
+    plugin::{Recycle, Reload, Sandbox, Versions},
     register::{Format, Register},
     resolve::check_service_name,
     route::{Health, NoSymbol, OnFailure, Route},
@@ -262,6 +262,8 @@ pub struct Plugin {
     pub remember: bool,
     /// Which versions of the file may decide.
     pub versions: Versions,
+    /// When its sandboxes are replaced.
+    pub recycle: Recycle,
 }
 
 /// A policy that is linked into the gateway.

@@ -267,6 +267,22 @@ impl Plugin {
         }
     }
 
+    /// Makes sandboxes for workers that replace theirs, while it decides. As [`Plugin::wake`].
+    ///
+    /// # Errors
+    /// When a sandbox cannot be made.
+    pub fn top_up(&self) -> Result<(), Rejected> {
+        match &self.policy {
+            Policy::Wasm(wasm) if wasm.recycle().is_wanted() => wasm.fill(),
+            Policy::Wasm(_) | Policy::Native(_) => Ok(()),
+        }
+    }
+
+    /// Sandboxes that were replaced though they did their work.
+    pub fn recycled(&self) -> u64 {
+        self.tally.recycled()
+    }
+
     /// Lets go of what it does not need while it does not decide: all but its code.
     pub fn rest(&self) {
         if let Policy::Wasm(wasm) = &self.policy {

@@ -64,7 +64,8 @@ impl Policy {
         let bytes = fs::read(&path)?;
         let (name, config) = (name.to_owned(), config.to_owned());
         let (path, builtin, versions) = (Some(path), Some(builtin), config::Versions::default());
-        let asked = config::Plugin { name, path, builtin, config, limits, remember: false, versions };
+        let recycle = config::Recycle::default();
+        let asked = config::Plugin { name, path, builtin, config, limits, remember: false, versions, recycle };
         let start = Instant::now();
         let wasm = host.load(&asked, &bytes, 2)?;
         println!("# {}: {} KiB, loaded in {:.1?}", asked.name, bytes.len() >> 10, start.elapsed());

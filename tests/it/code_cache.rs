@@ -133,8 +133,8 @@ async fn a_compiler_ends_with_its_gateway() {
 fn load(host: &Host, bytes: &[u8]) -> Result<(), Rejected> {
     let limits = Limits { time: Duration::from_millis(50), memory: 16 << 20, ..Limits::default() };
     let (name, config) = ("policy".into(), "{}".into());
-    let (path, versions) = (None, config::Versions::default());
-    let plugin = config::Plugin { name, path, builtin: None, config, limits, remember: true, versions };
+    let (path, versions, recycle) = (None, config::Versions::default(), config::Recycle::default());
+    let plugin = config::Plugin { name, path, builtin: None, config, limits, remember: true, versions, recycle };
     host.load(&plugin, bytes, 0).map(drop)
 }
 

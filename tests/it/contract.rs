@@ -39,8 +39,8 @@ impl Subject {
         // Far from what an innocent call needs on a starved machine.
         let limits = Limits { time: Duration::from_millis(50), memory: 16 << 20, ..Limits::default() };
         let (name, config) = (name.into(), "{}".into());
-        let (path, versions) = (Some(path), config::Versions::default());
-        Self(config::Plugin { name, path, builtin: None, config, limits, remember: true, versions })
+        let (path, versions, recycle) = (Some(path), config::Versions::default(), config::Recycle::default());
+        Self(config::Plugin { name, path, builtin: None, config, limits, remember: true, versions, recycle })
     }
 
     fn config(mut self, config: &str) -> Self {
@@ -55,6 +55,11 @@ impl Subject {
 
     fn time_limit(mut self, time: Duration) -> Self {
         self.0.limits.time = time;
+        self
+    }
+
+    fn recycle(mut self, recycle: config::Recycle) -> Self {
+        self.0.recycle = recycle;
         self
     }
 

@@ -28,6 +28,8 @@ struct One<'a> {
     failures: u64,
     /// Workers that do not ask it now, because it failed too much.
     cut_off_workers: u32,
+    /// Sandboxes that were replaced though they did their work.
+    recycled: u64,
     /// Earlier versions that can be gone back to, the next one first.
     kept: Vec<Kept<'a>>,
     /// What the file is now, if that does not decide.
@@ -73,6 +75,7 @@ fn one<'a>(plugin: &'a Plugin, versions: Option<&'a Versions>) -> One<'a> {
         answers,
         failures,
         cut_off_workers: plugin.cut_off(),
+        recycled: plugin.recycled(),
         kept: kept.iter().rev().map(|plugin| self::kept(plugin)).collect(),
         refused: versions.and_then(Versions::refused).map(refused),
         rejections: rejections.iter().rev().map(refused).collect(),

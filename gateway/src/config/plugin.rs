@@ -1,5 +1,5 @@
-//! Of a `[[plugin]]`: which versions of its file may decide, what makes the gateway take another one, and how many are kept.
-//! And what all sandboxes have in common.
+//! Of a `[[plugin]]`: which versions of its file may decide, what makes the gateway take another one, and how many are kept;
+//! when its sandboxes are replaced. And what all sandboxes have in common.
 
 use serde::Deserialize;
 
@@ -25,6 +25,30 @@ pub enum Reload {
     Watch,
     /// Only an operator's word.
     Admin,
+}
+
+/// When a sandbox that does its work is replaced by a new one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recycle {
+    /// After so many calls into it.
+    #[serde(deserialize_with = "units::limit")]
+    pub calls: Option<u32>,
+    /// When its linear memory has grown to so many bytes.
+    #[serde(deserialize_with = "units::some_size")]
+    pub memory: Option<usize>,
+}
+
+impl Recycle {
+    /// Whether a sandbox that was asked so often and has so many bytes of memory is to be replaced.
+    pub fn is_due(&self, calls: u32, memory: usize) -> bool {
+        self.calls.is_some_and(|most| calls >= most) || self.memory.is_some_and(|most| memory >= most)
+    }
+
+    /// Whether any ever is.
+    pub fn is_wanted(&self) -> bool {
+        self.calls.is_some() || self.memory.is_some()
+    }
 }
 
 /// `[sandbox]`: what is the same for all of them, because the engine is.

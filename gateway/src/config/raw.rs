@@ -10,8 +10,8 @@ use serde::{
 use toml::{Spanned, Table};
 
 use super::{
-    Admin, Builtin, Format, Guard, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Reload, Sandbox, Upstream, defaults,
-    units,
+    Admin, Builtin, Format, Guard, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Recycle, Reload, Sandbox, Upstream,
+    defaults, units,
 };
 use crate::routing::KeyTemplate;
 
@@ -131,6 +131,7 @@ pub(super) struct Plugin {
     pub(super) builtin: Option<Builtin>,
     #[serde(default)]
     pub(super) limits: Limits,
+    pub(super) recycle: Option<Spanned<Recycle>>,
     #[serde(default = "defaults::remember")]
     pub(super) remember: bool,
     #[serde(default)]

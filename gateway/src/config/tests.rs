@@ -70,7 +70,7 @@ fn names_become_places() {
          etcd = { endpoints = ['http://a:2379'], user = 'root', password = '${ETCD_PASSWORD}', watchdog = '10s',\n\
          audit = '5m' }\n\
          [[service]]\nname = 'orders'\nregistry = 'etcd'\nkey = 'orders_{symbol}/{id}'\nexclusive = false\n\
-         [[plugin]]\nname = 'mine'\npath = 'p/mine.wasm'\nreload = 'admin'\nkeep_versions = 0\nbuiltin = 'message-field'\nlimits = { time = '2ms' }\nremember = false\n\
+         [[plugin]]\nname = 'mine'\npath = 'p/mine.wasm'\nreload = 'admin'\nkeep_versions = 0\nrecycle = { memory = '8MiB' }\nbuiltin = 'message-field'\nlimits = { time = '2ms' }\nremember = false\n\
          [plugin.config]\nz = [1, 2.5, true, { a = 'b' }]\nd = 2026-01-01\n\
          [[route]]\nmatch = '/o.Orders/'\nmetadata = { Product = 'spot' }\nservice = 'orders'\nextract = 'mine'\n\
          select = { builtin = 'rendezvous-hash', key = 'k' }\non_failure = 'builtin'\nno_symbol = { symbol = 'X' }\n\
@@ -98,6 +98,7 @@ fn names_become_places() {
     assert_eq!(config.plugins[0].path.as_deref(), Some(Path::new("/etc/symgate/p/mine.wasm")));
     let versions = Versions { sha256: None, reload: Reload::Admin, keep: 0 };
     assert_eq!((&config.plugins[0].versions, &config.plugins[1].versions), (&versions, &Versions::default()));
+    assert_eq!(config.plugins[0].recycle, Recycle { calls: None, memory: Some(8 << 20) });
     assert_eq!(config.plugins[0].limits, Limits { time: Duration::from_millis(2), ..Limits::default() });
     let places: Vec<_> = config.routes.iter().map(|route| (route.service, route.extract, route.select)).collect();
     assert_eq!(places, [(0, Some(0), 1), (0, Some(2), 3), (1, None, 1)]);
@@ -229,7 +230,7 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn the_example_shows_every_key() {
-    let sections: [(&str, &str); 19] = [
+    let sections: [(&str, &str); 20] = [
         ("", ""),
         ("[listen]", "[listen]"),
         ("[listen]", "[listen]\n[listen.tls]"),
@@ -247,6 +248,7 @@ fn the_example_shows_every_key() {
         ("[[service]]", "[[service]]\nname = 'x'\n[service.expected_symbols]"),
         ("[[plugin]]", "[[plugin]]"),
         ("[[plugin]]", "[[plugin]]\nname = 'x'\n[plugin.limits]"),
+        ("[[plugin]]", "[[plugin]]\nname = 'x'\n[plugin.recycle]"),
         ("[[route]]", "[[route]]"),
         ("# [[register]]", "[[register]]"),
     ];

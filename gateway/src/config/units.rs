@@ -73,6 +73,11 @@ pub(super) fn size<'de, D: Deserializer<'de>, T: TryFrom<u64>>(from: D) -> Resul
     })
 }
 
+/// A size where there is none without one.
+pub(super) fn some_size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
+    size(from).map(Some)
+}
+
 /// What a call into a sandbox may use of its thread's stack, which has 2 MiB: the gateway needs the rest.
 pub(super) fn stack<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     let stack: usize = size(from)?;

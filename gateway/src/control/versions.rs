@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Control, plugin_files::PluginUpdate};
 use crate::{
@@ -158,8 +158,13 @@ impl Control {
         said
     }
 
-    /// Goes back from new versions that fail.
+    /// Makes the sandboxes that workers will want, and goes back from new versions that fail.
     pub(super) fn look_at_plugins(&mut self, now: Instant) {
+        for plugin in &*self.next.plugins {
+            if let Err(reason) = plugin.top_up() {
+                debug!(plugin = plugin.name(), %reason, "no sandbox could be made to spare");
+            }
+        }
         for at in 0..self.plugins.len() {
             let (Some(plugin), Some(versions)) = (self.next.plugins.get(at), self.plugins.get_mut(at)) else { return };
             let Some((Counted { answers, failures }, took)) = versions.verdict(plugin, now) else { continue };

@@ -41,6 +41,11 @@ impl Meter {
         self.limits
     }
 
+    /// Bytes in all linear memories together.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
+    }
+
     /// A new call begins.
     pub(super) fn begin(&mut self) {
         self.since = None;

@@ -117,6 +117,11 @@ impl Sandbox {
         &self.inputs
     }
 
+    /// Bytes of its linear memory.
+    pub(super) fn memory(&self) -> usize {
+        self.store.data().meter.memory()
+    }
+
     /// CPU time that the last call took, about.
     pub(super) fn spent(&self) -> Duration {
         self.store.data().meter.spent()

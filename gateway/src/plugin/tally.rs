@@ -14,6 +14,7 @@ pub(super) struct Tally {
     answers: AtomicU64,
     failures: AtomicU64,
     cut_off: AtomicU32,
+    recycled: AtomicU64,
 }
 
 /// A worker does not ask it, while this lives.
@@ -36,6 +37,15 @@ pub struct Counted {
 impl Tally {
     pub(super) fn counted(&self) -> Counted {
         Counted { answers: self.answers.load(Relaxed), failures: self.failures.load(Relaxed) }
+    }
+
+    /// A sandbox was replaced though it did its work.
+    pub(super) fn recycle(&self) {
+        self.recycled.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn recycled(&self) -> u64 {
+        self.recycled.load(Relaxed)
     }
 
     /// Workers that do not ask it now.

@@ -17,6 +17,7 @@ fn plugin(builtin: Builtin, config: &str) -> config::Plugin {
         limits: LIMITS,
         remember: true,
         versions: config::Versions::default(),
+        recycle: config::Recycle::default(),
     }
 }
 

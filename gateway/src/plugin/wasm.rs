@@ -25,6 +25,7 @@ pub(super) struct Wasm {
     ready: Mutex<Vec<Sandbox>>,
     /// How many are made before it decides: one for each worker, and some to spare.
     wanted: usize,
+    recycle: config::Recycle,
     /// Its sandboxes rely on being interrupted.
     _ticker: Arc<Ticker>,
 }
@@ -55,6 +56,7 @@ impl Wasm {
             inputs: inputs.clone(),
             ready: Mutex::default(),
             wanted: sandboxes + 1,
+            recycle: plugin.recycle,
             _ticker: ticker,
         };
         wasm.fill()?;
@@ -77,6 +79,10 @@ impl Wasm {
 
     pub(super) fn serial(&self) -> u64 {
         self.serial
+    }
+
+    pub(super) fn recycle(&self) -> &config::Recycle {
+        &self.recycle
     }
 
     pub(super) fn limits(&self) -> config::Limits {

@@ -15,7 +15,7 @@ use super::{
     breaker::Breaker,
     remembered::{Key, Remembered},
     sandbox::Sandbox,
-    tally::Gathered,
+    tally::{Gathered, Tally},
     wasm::Wasm,
 };
 
@@ -30,6 +30,8 @@ struct Kept {
     /// Whose: see [`Wasm::serial`].
     serial: u64,
     sandbox: Option<Sandbox>,
+    /// Calls into the sandbox.
+    calls: u32,
     breaker: Breaker,
     gathered: Gathered,
     /// `None`: its outcomes are not to be remembered.
@@ -99,7 +101,7 @@ impl Kept {
     fn new(plugin: &Plugin, wasm: &Wasm) -> Self {
         let remembered = plugin.remembers().then(|| Box::new(Remembered::new()));
         let (breaker, gathered) = (Breaker::default(), Gathered::default());
-        Self { serial: wasm.serial(), sandbox: None, breaker, gathered, remembered }
+        Self { serial: wasm.serial(), sandbox: None, calls: 0, breaker, gathered, remembered }
     }
 
     fn key(&self, call: &Call<'_>) -> Option<Key> {
@@ -127,7 +129,9 @@ impl Kept {
         if answer.is_ok() {
             self.breaker.answered();
             self.gathered.answered(&plugin.tally);
+            self.replace(wasm, &plugin.tally);
         } else {
+            self.calls = 0;
             // Not known of one that could not be made: as much as it may have taken.
             let limit = wasm.limits().time;
             let took = self.sandbox.take().map_or(limit, |sandbox| sandbox.spent());
@@ -135,6 +139,16 @@ impl Kept {
             self.gathered.failed(&plugin.tally);
         }
         answer
+    }
+
+    /// Lets go of a sandbox that has done enough; the next call finds another one.
+    fn replace(&mut self, wasm: &Wasm, tally: &Tally) {
+        self.calls = self.calls.saturating_add(1);
+        if self.sandbox.as_ref().is_some_and(|sandbox| wasm.recycle().is_due(self.calls, sandbox.memory())) {
+            self.sandbox = None;
+            self.calls = 0;
+            tally.recycle();
+        }
     }
 }
 

@@ -3,11 +3,15 @@
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use symgate::plugin::{Failure, Plugin, Sandboxes};
-use symgate_sdk::Call;
+use rustix::time::{ClockId, clock_gettime};
+use symgate::{
+    config::Recycle,
+    plugin::{Failure, Plugin, Sandboxes},
+};
+use symgate_sdk::{Call, extract::Outcome};
 
 use super::{Subject, misbehave, select, symbol};
 
@@ -114,4 +118,84 @@ fn innocent_calls_are_not_hurt_by_a_busy_machine() {
         assert!(spun, "every endless call ended");
         assert!(caller.join().expect("no innocent call failed") > 0);
     });
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the numbers are shown with --nocapture")]
+fn an_endless_call_ends_within_twice_its_limit_of_cpu_time() {
+    for limit in [5, 10, 20].map(Duration::from_millis) {
+        let plugin = Subject::new("misbehaves").time_limit(limit).load();
+        let mut took: Vec<_> = (0..20)
+            .map(|_| {
+                let mut sandboxes = Sandboxes::default();
+                misbehave(&mut sandboxes, &plugin, None).expect("it answers");
+                let start = thread_cpu_time();
+                let failure = misbehave(&mut sandboxes, &plugin, Some("spin")).unwrap_err();
+                assert_eq!(failure.reason(), "time", "{failure}");
+                thread_cpu_time() - start
+            })
+            .collect();
+        took.sort_unstable();
+        let (least, median, most) = (took[0], took[10], took[19]);
+        println!(
+            "endless, limit {limit:?}: {least:?} at least, {median:?} at the median, {most:?} at most, of CPU time"
+        );
+        assert!(median <= 2 * limit, "a limit of {limit:?}: {took:?}");
+    }
+}
+
+/// However an endless call comes among others, all of them together take a small part of the worker's time.
+#[test]
+#[expect(clippy::print_stdout, reason = "the numbers are shown with --nocapture")]
+fn a_plugin_that_loops_takes_a_small_part_of_a_worker() {
+    for (answers_between, most) in [(0, 0.1), (1, 0.25)] {
+        let plugin = Subject::new("misbehaves").time_limit(Duration::from_millis(5)).load();
+        let mut sandboxes = Sandboxes::default();
+        let (start, mut endless, mut failed) = (Instant::now(), Duration::ZERO, 0);
+        while start.elapsed() < Duration::from_secs(3) {
+            let before = thread_cpu_time();
+            let failure = misbehave(&mut sandboxes, &plugin, Some("spin")).unwrap_err();
+            endless += thread_cpu_time() - before;
+            failed += u32::from(!matches!(failure, Failure::CutOff));
+            for _ in 0..answers_between {
+                drop(misbehave(&mut sandboxes, &plugin, None));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        let share = endless.as_secs_f64() / start.elapsed().as_secs_f64();
+        println!("endless calls with {answers_between} answers between: {failed} in 3 s, {share:.3} of the worker");
+        assert!(failed > 3, "it is tried again");
+        assert!(share < most, "{share} of the worker with {answers_between} answers between");
+    }
+}
+
+#[test]
+fn a_sandbox_is_replaced_after_its_calls_or_its_growth() {
+    let counts = |sandboxes: &mut Sandboxes, plugin: &Plugin, how| match misbehave(sandboxes, plugin, Some(how)) {
+        Ok(Outcome::Symbol(symbol)) => symbol,
+        other => panic!("{how}: {other:?}"),
+    };
+    let by_calls = Subject::new("misbehaves").recycle(Recycle { calls: Some(3), memory: None }).load();
+    let mut sandboxes = Sandboxes::default();
+    let counted: Vec<_> = (0..8).map(|_| counts(&mut sandboxes, &by_calls, "count")).collect();
+    assert_eq!(counted, ["1", "2", "3", "1", "2", "3", "1", "2"]);
+    assert_eq!(by_calls.recycled(), 2);
+
+    let by_memory = Subject::new("misbehaves").recycle(Recycle { calls: None, memory: Some(4 << 20) }).load();
+    let mut sandboxes = Sandboxes::default();
+    assert_eq!(counts(&mut sandboxes, &by_memory, "count"), "1");
+    for _ in 0..2 {
+        assert_eq!(counts(&mut sandboxes, &by_memory, "hoard"), "BTC_USDT");
+    }
+    assert_eq!((counts(&mut sandboxes, &by_memory, "count"), by_memory.recycled()), ("2".into(), 0));
+    for _ in 0..2 {
+        assert_eq!(counts(&mut sandboxes, &by_memory, "hoard"), "BTC_USDT");
+    }
+    assert_eq!((counts(&mut sandboxes, &by_memory, "count"), by_memory.recycled()), ("1".into(), 1));
+    by_memory.top_up().expect("more to spare");
+}
+
+fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
 }

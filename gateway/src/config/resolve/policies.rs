@@ -7,7 +7,7 @@ use serde_json::Value;
 use toml::Spanned;
 
 use super::Mistakes;
-use crate::config::{Builtin, Limits, Plugin, Versions, defaults, error::suggestion, raw};
+use crate::config::{Builtin, Limits, Plugin, Recycle, Versions, defaults, error::suggestion, raw};
 
 /// What a route wants a policy for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,8 +99,8 @@ impl Policies {
         }
         let name = self.free_name(builtin.name());
         let (builtin, limits, remember) = (Some(builtin), Limits::default(), defaults::remember());
-        let versions = Versions::default();
-        self.plugins.push(Plugin { name, path: None, builtin, config, limits, remember, versions });
+        let (versions, recycle) = (Versions::default(), Recycle::default());
+        self.plugins.push(Plugin { name, path: None, builtin, config, limits, remember, versions, recycle });
         self.plugins.len() - 1
     }
 
@@ -149,9 +149,22 @@ fn plugin(raw: raw::Plugin, base: &Path, mistakes: &mut Mistakes) -> Plugin {
     }
     let versions =
         Versions { sha256: raw.sha256.map(Spanned::into_inner), reload: raw.reload, keep: raw.keep_versions };
+    let recycle = recycle(raw.recycle, raw.limits, &name, mistakes);
     let path = raw.path.map(|path| base.join(path));
     let (config, remember) = (json(&raw.config), raw.remember);
-    Plugin { name, path, builtin: raw.builtin, config, limits: raw.limits, remember, versions }
+    Plugin { name, path, builtin: raw.builtin, config, limits: raw.limits, remember, versions, recycle }
+}
+
+fn recycle(raw: Option<Spanned<Recycle>>, limits: Limits, plugin: &str, mistakes: &mut Mistakes) -> Recycle {
+    let Some(raw) = raw else { return Recycle::default() };
+    if raw.get_ref().memory.is_some_and(|memory| memory >= limits.memory) {
+        let fix = "choose less, or a higher limit";
+        let text = format!(
+            "plugin {plugin:?}: a sandbox never grows to `memory` of `recycle`: `limits` ends it before; {fix}"
+        );
+        mistakes.say(raw.span(), text);
+    }
+    raw.into_inner()
 }
 
 /// The JSON text that `init` gets; keys are sorted, so that moving lines changes no version.

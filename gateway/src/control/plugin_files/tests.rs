@@ -24,6 +24,7 @@ impl Watched {
             limits: Limits { time: Duration::from_millis(50), memory: 16 << 20, ..Limits::default() },
             remember: true,
             versions: config::Versions::default(),
+            recycle: config::Recycle::default(),
         };
         let loaded = [Arc::new(Host::builtin(&plugin).unwrap())];
         let (line, far_end) = line();
@@ -148,6 +149,7 @@ fn a_plugin_that_cannot_be_used_says_what_to_do() {
         limits: Limits { time: Duration::from_millis(5), memory: 16 << 20, ..Limits::default() },
         remember: true,
         versions: config::Versions::default(),
+        recycle: config::Recycle::default(),
     };
     let check = |plugin: config::Plugin, expected: &str| {
         let error = load_all(&host, &[plugin], 1).err().expect("it cannot be used").to_string();

@@ -145,7 +145,8 @@ fn plugins() -> Vec<Arc<Plugin>> {
         let limits = Limits { time: Duration::from_secs(1), memory: 1 << 24, ..Limits::default() };
         let (name, config) = (name.into(), config.into());
         let (builtin, versions) = (Some(builtin), config::Versions::default());
-        let plugin = config::Plugin { name, path: None, builtin, config, limits, remember: true, versions };
+        let recycle = config::Recycle::default();
+        let plugin = config::Plugin { name, path: None, builtin, config, limits, remember: true, versions, recycle };
         Arc::new(Host::builtin(&plugin).expect("a built-in"))
     };
     vec![
