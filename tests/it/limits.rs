@@ -126,7 +126,6 @@ async fn the_stack_is_as_large_as_the_configuration_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "the numbers are shown with --nocapture")]
 async fn an_endless_call_holds_up_its_worker_no_longer_than_its_limit() {
     let limited = Limited::start(&bytes("misbehaves"), "time = '5ms'", "").await;
     let (mut client, mut other) = (limited.gateway.client(), limited.gateway.client());

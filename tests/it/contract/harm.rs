@@ -121,7 +121,6 @@ fn innocent_calls_are_not_hurt_by_a_busy_machine() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the numbers are shown with --nocapture")]
 fn an_endless_call_ends_within_twice_its_limit_of_cpu_time() {
     for limit in [5, 10, 20].map(Duration::from_millis) {
         let plugin = Subject::new("misbehaves").time_limit(limit).load();
@@ -146,7 +145,6 @@ fn an_endless_call_ends_within_twice_its_limit_of_cpu_time() {
 
 /// However an endless call comes among others, all of them together take a small part of the worker's time.
 #[test]
-#[expect(clippy::print_stdout, reason = "the numbers are shown with --nocapture")]
 fn a_plugin_that_loops_takes_a_small_part_of_a_worker() {
     for (answers_between, most) in [(0, 0.1), (1, 0.25)] {
         let plugin = Subject::new("misbehaves").time_limit(Duration::from_millis(5)).load();
