@@ -63,9 +63,9 @@ impl Policy {
         let limits = Limits { time: Duration::from_millis(5), memory: 16 << 20, ..Limits::default() };
         let bytes = fs::read(&path)?;
         let (name, config) = (name.to_owned(), config.to_owned());
-        let (path, builtin, versions) = (Some(path), Some(builtin), config::Versions::default());
-        let recycle = config::Recycle::default();
-        let asked = config::Plugin { name, path, builtin, config, limits, remember: false, versions, recycle };
+        let (path, versions) = (Some(path), config::Versions::default());
+        let (decides, recycle) = (Some(builtin), config::Recycle::default());
+        let asked = config::Plugin { name, path, builtin: decides, config, limits, remember: false, versions, recycle };
         let start = Instant::now();
         let wasm = host.load(&asked, &bytes, 2)?;
         println!("# {}: {} KiB, loaded in {:.1?}", asked.name, bytes.len() >> 10, start.elapsed());

@@ -70,7 +70,7 @@ fn names_become_places() {
          etcd = { endpoints = ['http://a:2379'], user = 'root', password = '${ETCD_PASSWORD}', watchdog = '10s',\n\
          audit = '5m' }\n\
          [[service]]\nname = 'orders'\nregistry = 'etcd'\nkey = 'orders_{symbol}/{id}'\nexclusive = false\n\
-         [[plugin]]\nname = 'mine'\npath = 'p/mine.wasm'\nreload = 'admin'\nkeep_versions = 0\nrecycle = { memory = '8MiB' }\nbuiltin = 'message-field'\nlimits = { time = '2ms' }\nremember = false\n\
+         [[plugin]]\nname = 'mine'\npath = 'p/mine.wasm'\nbuiltin = 'message-field'\nlimits = { time = '2ms' }\nremember = false\n\
          [plugin.config]\nz = [1, 2.5, true, { a = 'b' }]\nd = 2026-01-01\n\
          [[route]]\nmatch = '/o.Orders/'\nmetadata = { Product = 'spot' }\nservice = 'orders'\nextract = 'mine'\n\
          select = { builtin = 'rendezvous-hash', key = 'k' }\non_failure = 'builtin'\nno_symbol = { symbol = 'X' }\n\
@@ -96,9 +96,6 @@ fn names_become_places() {
         ]
     );
     assert_eq!(config.plugins[0].path.as_deref(), Some(Path::new("/etc/symgate/p/mine.wasm")));
-    let versions = Versions { sha256: None, reload: Reload::Admin, keep: 0 };
-    assert_eq!((&config.plugins[0].versions, &config.plugins[1].versions), (&versions, &Versions::default()));
-    assert_eq!(config.plugins[0].recycle, Recycle { calls: None, memory: Some(8 << 20) });
     assert_eq!(config.plugins[0].limits, Limits { time: Duration::from_millis(2), ..Limits::default() });
     let places: Vec<_> = config.routes.iter().map(|route| (route.service, route.extract, route.select)).collect();
     assert_eq!(places, [(0, Some(0), 1), (0, Some(2), 3), (1, None, 1)]);
@@ -179,10 +176,16 @@ fn a_plugin_goes_before_the_built_in_of_its_name() {
 }
 
 #[test]
-fn a_pinned_file_is_told_by_its_hash_in_lower_case() {
+fn a_plugin_says_which_versions_decide_and_when_its_sandboxes_go() {
     let sha256 = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
-    let config = read(&format!("[[plugin]]\nname = 'mine'\npath = 'l.wasm'\nsha256 = '{sha256}'\n{MINIMAL}"));
-    assert_eq!(config.plugins[0].versions.sha256, Some(sha256.to_lowercase()));
+    let config = read(&format!(
+        "[[plugin]]\nname = 'mine'\npath = 'l.wasm'\nsha256 = '{sha256}'\nreload = 'admin'\nkeep_versions = 0\n\
+         recycle = {{ memory = '8MiB' }}\n[[plugin]]\nname = 'other'\npath = 'm.wasm'\n{MINIMAL}"
+    ));
+    let versions = Versions { sha256: Some(sha256.to_lowercase()), reload: Reload::Admin, keep: 0 };
+    assert_eq!((&config.plugins[0].versions, &config.plugins[1].versions), (&versions, &Versions::default()));
+    assert_eq!(config.plugins[0].recycle, Recycle { calls: None, memory: Some(8 << 20) });
+    assert_eq!(config.plugins[1].recycle, Recycle::default());
 }
 
 #[test]
