@@ -278,6 +278,14 @@ impl Plugin {
         }
     }
 
+    /// Sandboxes that no worker has taken yet.
+    pub fn spare(&self) -> usize {
+        match &self.policy {
+            Policy::Native(_) => 0,
+            Policy::Wasm(wasm) => wasm.spare(),
+        }
+    }
+
     /// Sandboxes that were replaced though they did their work.
     pub fn recycled(&self) -> u64 {
         self.tally.recycled()

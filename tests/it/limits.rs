@@ -7,7 +7,7 @@ use symgate_tests::{
     Gateway, Instance, Plugin, RegistryFile, Route, Wasm,
     client::{Client, ask, reason, with_metadata, with_symbol},
     eventually,
-    wasm::{bytes, with_contract_of},
+    wasm::{bytes, folder, with_contract_of},
 };
 use toml::Value;
 use tonic::{Code, Status};
@@ -151,4 +151,28 @@ async fn an_endless_call_holds_up_its_worker_no_longer_than_its_limit() {
     println!("a call beside an endless one (limit 5 ms) took {median:?} at the median, {worst:?} at most");
     assert!(median < Duration::from_millis(100), "held up for {median:?} at the median: {delays:?}");
     eventually!(good(&mut client).await.is_ok(), "the plugin is asked");
+}
+
+#[tokio::test]
+async fn sandboxes_are_recycled_under_calls_and_made_beforehand() {
+    let plugin = Plugin::wasm("by-symbol", &folder().join("misbehaves.wasm"));
+    let recycle: Value = "calls = 5".parse::<toml::Table>().unwrap().into();
+    let instance = Instance::start(&["BTC_USDT"]).await;
+    let registry = RegistryFile::of(&[("BTC_USDT", instance.address())]);
+    let builder = Gateway::builder().file(&registry).listen("workers", 1).plugin(plugin.with("recycle", recycle));
+    let gateway = builder.route(Route::to("klineRpc")).start().await;
+    let mut client = gateway.client();
+    eventually!(good(&mut client).await.is_ok(), "calls go through");
+    for call in 0..100 {
+        good(&mut client).await.unwrap_or_else(|status| panic!("call {call}: {status:?}"));
+    }
+    let shown = async || {
+        let plugins = gateway.plugins().await;
+        let all = plugins["plugins"].as_array().unwrap();
+        let plugin = all.iter().find(|plugin| plugin["name"] == "by-symbol").unwrap();
+        (plugin["recycled"].as_u64().unwrap(), plugin["spare_sandboxes"].as_u64().unwrap())
+    };
+    assert!(shown().await.0 >= 20, "one in five calls ends a sandbox");
+    // One for the worker, and two to spare.
+    eventually!(shown().await.1 == 3, "those that were taken are made again");
 }

@@ -30,6 +30,8 @@ struct One<'a> {
     cut_off_workers: u32,
     /// Sandboxes that were replaced though they did their work.
     recycled: u64,
+    /// Sandboxes that no worker has taken yet.
+    spare_sandboxes: usize,
     /// Earlier versions that can be gone back to, the next one first.
     kept: Vec<Kept<'a>>,
     /// What the file is now, if that does not decide.
@@ -76,6 +78,7 @@ fn one<'a>(plugin: &'a Plugin, versions: Option<&'a Versions>) -> One<'a> {
         failures,
         cut_off_workers: plugin.cut_off(),
         recycled: plugin.recycled(),
+        spare_sandboxes: plugin.spare(),
         kept: kept.iter().rev().map(|plugin| self::kept(plugin)).collect(),
         refused: versions.and_then(Versions::refused).map(refused),
         rejections: rejections.iter().rev().map(refused).collect(),

@@ -219,7 +219,7 @@ async fn plugins_show_what_decides_and_what_was_refused() {
     let refused = json!({ "at_unix": 7, "version": "77c0de", "reason": "it exports nothing" });
     let mut expected = json!({ "plugins": [{
         "name": "by-key", "version": version, "sha256": null, "kind": ["extract"], "loaded_unix": loaded,
-        "active_since_unix": 5, "active_by": "admin", "answers": 0, "failures": 0, "cut_off_workers": 0, "recycled": 0,
+        "active_since_unix": 5, "active_by": "admin", "answers": 0, "failures": 0, "cut_off_workers": 0, "recycled": 0, "spare_sandboxes": 0,
         "kept": [{ "version": version, "sha256": null, "loaded_unix": loaded }],
         "refused": refused,
         "rejections": [refused, { "at_unix": 7, "version": null, "reason": "it cannot be read" }],

@@ -5,8 +5,9 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-/// Answers that a worker gathers before it adds them here, so that workers seldom meet.
-const GATHERED: u64 = 64;
+/// Answers that a worker gathers before it adds them here, so that workers seldom meet. Few enough that what even sixty
+/// workers have not added cannot make ten failures look like one in a hundred.
+const GATHERED: u64 = 16;
 
 /// What all workers count together.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ pub(super) struct Gathered(u64);
 /// How often a plugin version was asked, as far as workers have told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Times that it answered.
+    /// Times that it answered, or was known to have answered the same before.
     pub answers: u64,
     /// Times that it trapped, used up a limit or answered against the contract.
     pub failures: u64,

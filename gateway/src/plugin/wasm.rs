@@ -71,6 +71,11 @@ impl Wasm {
         Ok(())
     }
 
+    /// Sandboxes that nobody has taken.
+    pub(super) fn spare(&self) -> usize {
+        self.ready.lock().len()
+    }
+
     /// Lets go of the sandboxes that nobody has taken.
     pub(super) fn empty(&self) {
         let ready = std::mem::take(&mut *self.ready.lock());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use symgate::plugin::{Plugin, Sandboxes};
+use symgate::plugin::{Counted, Plugin, Sandboxes};
 use symgate_sdk::{Call, StatusCode, extract::Outcome};
 
 use super::Subject;
@@ -154,4 +154,17 @@ fn the_shipped_extractors_are_pure() {
         let plugin = Subject::new(name).config(config).load();
         assert!(plugin.extract_inputs().is_some_and(|inputs| inputs.pure), "{name}");
     }
+}
+
+#[test]
+fn what_is_remembered_counts_as_answered() {
+    let plugin = counting().load();
+    let mut sandboxes = Sandboxes::default();
+    for _ in 0..32 {
+        ask(&mut sandboxes, &plugin, &Call { path: "/a/B", metadata: &COUNT, message: None });
+    }
+    assert_eq!(plugin.counted(), Counted { answers: 32, failures: 0 });
+    let metadata = [Some(b"trap".as_slice()), None];
+    sandboxes.extract(0, &plugin, &Call { path: "/a/B", metadata: &metadata, message: None }).expect_err("it traps");
+    assert_eq!(plugin.counted(), Counted { answers: 32, failures: 1 });
 }
