@@ -19,7 +19,7 @@ pub use self::{
     listen::Listen,
     plugin::{Recycle, Reload, Sandbox, Versions},
     register::{Format, Register},
-    resolve::check_service_name,
+    resolve::{check_service_name, options_as_json},
     route::{Health, NoSymbol, OnFailure, Route},
     tls::{Identity, ListenTls, PeerTls},
     units::{lease_time, parse_duration as duration},
@@ -264,6 +264,16 @@ pub struct Plugin {
     pub versions: Versions,
     /// When its sandboxes are replaced.
     pub recycle: Recycle,
+}
+
+impl Plugin {
+    /// A file by itself, with these options as JSON text, and for the rest the defaults of a `[[plugin]]`.
+    pub fn of_file(path: &Path, config: String) -> Self {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let (limits, remember, recycle) = (Limits::default(), defaults::remember(), Recycle::default());
+        let versions = Versions::default();
+        Self { name, path: Some(path.into()), builtin: None, config, limits, remember, versions, recycle }
+    }
 }
 
 /// A policy that is linked into the gateway.

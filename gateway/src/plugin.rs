@@ -7,6 +7,7 @@ mod cache;
 mod compile;
 mod compiler;
 mod engine;
+mod examine;
 mod limits;
 mod lines;
 mod native;
@@ -31,11 +32,14 @@ use symgate_sdk::{Call, extract, select};
 
 pub use self::{
     apart::{compile_apart, this_program},
+    compile::VERSION as CONTRACT,
+    examine::{Examined, Tried},
     tally::Counted,
     worker::Sandboxes,
 };
 use self::{
-    cache::CodeCache, compiler::Compiler, engine::Ticker, native::Native, sandbox::Inside, tally::Tally, wasm::Wasm,
+    cache::CodeCache, compile::Compiled, compiler::Compiler, engine::Ticker, native::Native, sandbox::Inside,
+    tally::Tally, wasm::Wasm,
 };
 use crate::config;
 
@@ -177,7 +181,19 @@ impl Host {
     /// # Errors
     /// Says what is wrong with the file or the configuration, and what was expected.
     pub fn load(&self, plugin: &config::Plugin, bytes: &[u8], sandboxes: usize) -> Result<Plugin, Rejected> {
-        let sha256 = Some(pin::check(plugin, bytes)?);
+        let sha256 = pin::check(plugin, bytes)?;
+        let compiled = self.compiler.compile(&self.engine, &plugin.name, bytes)?;
+        self.make(plugin, (bytes, sha256), &compiled, sandboxes)
+    }
+
+    /// A plugin from what these bytes, with this hash, were compiled to.
+    fn make(
+        &self,
+        plugin: &config::Plugin,
+        (bytes, sha256): (&[u8], Arc<str>),
+        compiled: &Compiled,
+        sandboxes: usize,
+    ) -> Result<Plugin, Rejected> {
         let name: Arc<str> = plugin.name.as_str().into();
         let version: Arc<str> = version(plugin, bytes).into();
         let fallback = match plugin.builtin {
@@ -188,9 +204,9 @@ impl Host {
             None => None,
         };
         let lines = lines::Lines::new(Arc::clone(&name), Arc::clone(&version));
-        let (wasm, inputs) = Wasm::new(self, plugin, bytes, lines, sandboxes)?;
+        let (wasm, inputs) = Wasm::new(self, plugin, compiled, lines, sandboxes)?;
         let (loaded, policy, remember) = (SystemTime::now(), Policy::Wasm(wasm), plugin.remember);
-        let tally = Arc::default();
+        let (sha256, tally) = (Some(sha256), Arc::default());
         Ok(Plugin { name, version, sha256, loaded, inputs, policy, fallback, remember, tally })
     }
 

@@ -21,7 +21,7 @@ mod services;
 mod tls;
 
 pub(super) use self::registries::wrong_endpoint;
-pub use self::services::check_service_name;
+pub use self::{policies::json as options_as_json, services::check_service_name};
 
 /// The valid configuration.
 pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Result<Config, Vec<Mistake>> {

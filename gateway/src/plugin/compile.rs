@@ -14,13 +14,13 @@ use super::Rejected;
 /// What every version of the contract starts with.
 const PACKAGE: &str = "symgate:plugin/";
 /// The contract's version that this gateway speaks, and what every compatible one starts with.
-const VERSION: &str = "0.1.0";
+pub const VERSION: &str = "0.1.0";
 const COMPATIBLE: &str = "0.1.";
 const SECTION: &str = "component-type";
 
 /// The first eight bytes of the two kinds of WebAssembly file.
-const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
-const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+pub(super) const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+pub(super) const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// A component that imports and exports only what the contract knows.
 pub(super) struct Compiled {
@@ -57,7 +57,8 @@ fn component_unguarded<'a>(engine: &Engine, bytes: &'a [u8]) -> Result<(Cow<'a, 
     Ok((bytes, component))
 }
 
-fn check(engine: &Engine, component: Component) -> Result<Compiled, Rejected> {
+/// Checks imports and exports against the contract.
+pub(super) fn check(engine: &Engine, component: Component) -> Result<Compiled, Rejected> {
     let ty = component.component_type();
     for (name, _) in ty.imports(engine) {
         check_import(name)?;

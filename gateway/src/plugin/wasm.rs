@@ -10,6 +10,7 @@ use symgate_sdk::{Call, extract::Need, select::Candidates};
 
 use super::{
     Failure, Host, Inputs, Question, Rejected,
+    compile::Compiled,
     engine::Ticker,
     lines::Lines,
     sandbox::{Blueprint, Sandbox},
@@ -31,17 +32,16 @@ pub(super) struct Wasm {
 }
 
 impl Wasm {
-    /// Compiles, tries it out and fills the pool.
+    /// Tries out what was compiled, and fills the pool.
     pub(super) fn new(
         host: &Host,
         plugin: &config::Plugin,
-        bytes: &[u8],
+        compiled: &Compiled,
         lines: Lines,
         sandboxes: usize,
     ) -> Result<(Self, Inputs), Rejected> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
-        let compiled = host.compiler.compile(&host.engine, &plugin.name, bytes)?;
-        let blueprint = Blueprint::new(&host.imports, &compiled, plugin, lines)?;
+        let blueprint = Blueprint::new(&host.imports, compiled, plugin, lines)?;
         let ticker = host.ticker()?;
         let mut trial = blueprint.sandbox()?;
         let inputs = trial.inputs().clone();
@@ -92,6 +92,13 @@ impl Wasm {
 
     pub(super) fn limits(&self) -> config::Limits {
         self.blueprint.limits()
+    }
+
+    /// Bytes of linear memory of a new sandbox, and what it fails with when it is asked about an empty call.
+    pub(super) fn trial(&self) -> Result<(usize, Option<Failure>), Rejected> {
+        let mut sandbox = self.sandbox()?;
+        let memory = sandbox.memory();
+        Ok((memory, self_test(&mut sandbox, &self.inputs).err()))
     }
 
     /// A sandbox from the pool; a new one when it is empty.

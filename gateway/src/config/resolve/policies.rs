@@ -168,7 +168,7 @@ fn recycle(raw: Option<Spanned<Recycle>>, limits: Limits, plugin: &str, mistakes
 }
 
 /// The JSON text that `init` gets; keys are sorted, so that moving lines changes no version.
-fn json(config: &toml::Table) -> String {
+pub fn json(config: &toml::Table) -> String {
     json_object(config).to_string()
 }
 
