@@ -35,6 +35,7 @@ mod announcing;
 mod check;
 pub mod doctor;
 mod sidecar;
+pub mod workshop;
 
 use self::announcing::Announcing;
 pub use self::{check::check, sidecar::Sidecar};

@@ -1,7 +1,7 @@
 //! The commands: what they are called, what they take, what they exit with. What they do is one file each; what people
 //! read is written by `output` alone.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
@@ -18,6 +18,8 @@ mod run;
 
 /// `EX_USAGE` of sysexits.h: the command line is wrong.
 const USAGE: u8 = 64;
+/// Of commands that give a verdict, whose exit code 1 is one: there is none.
+const NOT_DONE: u8 = 2;
 
 /// Forwards every gRPC call to the instance that owns the symbol it is about.
 ///
@@ -41,6 +43,7 @@ Start:
   symgate run --config symgate.toml        serve calls
   curl http://127.0.0.1:9901/readyz        is it ready? see also /table, /plugins and /metrics
   symgate register --help                  announce an instance in etcd
+  symgate plugin --help                    write a plugin, try it, look at one
 
 The smallest symgate.toml, with klineRpc/BTC_USDT/1 = \"192.168.2.159:9999\" in instances.toml beside it:
   [[route]]
@@ -55,7 +58,8 @@ Files:
 Environment:
   SYMGATE_LOG, RUST_LOG   replace the configured log filter, e.g. symgate=debug
 
-Exit status: 0 done, 1 failed (the reason is on standard error), 64 wrong usage; doctor and register say their own.";
+Exit status: 0 done, 1 failed (the reason is on standard error), 64 wrong usage; doctor, plugin
+and register say their own.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -75,9 +79,9 @@ enum Command {
     /// or key lost, etcd restarted or not reachable), it is written again.
     #[command(after_help = "`symgate register --help` has examples, signals and exit codes.", after_long_help = register::AFTER)]
     Register(Box<register::Register>),
-    /// Plugins of a gateway that runs.
-    #[command(subcommand)]
-    Plugin(plugin::Plugin),
+    /// Makes, builds and tries plugins, and says what a plugin's file is.
+    #[command(subcommand, after_help = "`symgate plugin --help` has exit codes.", after_long_help = plugin::AFTER)]
+    Plugin(Box<plugin::Plugin>),
     /// Compiles a plugin for the gateway that runs this as its child.
     #[command(hide = true)]
     Compile {
@@ -100,7 +104,7 @@ impl Arguments {
     /// # Errors
     /// When it is wrong, or asks for help: [`failed`] knows which.
     pub fn read() -> anyhow::Result<Self> {
-        Self::try_parse().map_err(|usage| doctor::wrong_usage(usage, std::env::args_os()))
+        Self::try_parse().map_err(|usage| wrong_usage(usage, std::env::args_os()))
     }
 
     /// Does what the command line says. `program` is the one that read it, to be run again with other arguments; without
@@ -114,17 +118,30 @@ impl Arguments {
             Command::Check(Configured { config }) => check::check(&config, program)?,
             Command::Doctor(looked) => return doctor::doctor(*looked),
             Command::Register(arguments) => return register::register(*arguments),
-            Command::Plugin(command) => return plugin::run(command),
+            Command::Plugin(wanted) => return plugin::plugin(*wanted),
             Command::Compile { folder } => compile::compile(&folder)?,
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
+/// Why a command that gives a verdict has none.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+struct NotDone(anyhow::Error);
+
+/// An error of reading a command line, which has an exit code of its own when it asks for a verdict.
+fn wrong_usage(usage: clap::Error, line: impl IntoIterator<Item = OsString>) -> anyhow::Error {
+    let verdict = line.into_iter().nth(1).is_some_and(|command| command == "doctor" || command == "plugin");
+    if verdict { NotDone(usage.into()).into() } else { usage.into() }
+}
+
 /// Says why a command failed; the exit code for it.
 pub fn failed(error: &anyhow::Error) -> ExitCode {
-    if let Some(not_looked) = error.downcast_ref::<doctor::NotLooked>() {
-        return not_looked.tell();
+    if let Some(NotDone(error)) = error.downcast_ref() {
+        let code = failed(error);
+        // Help comes as an error, too.
+        return if code == ExitCode::SUCCESS { code } else { NOT_DONE.into() };
     }
     match error.downcast_ref::<clap::Error>() {
         Some(usage) => {

@@ -31,6 +31,8 @@ mod networks;
 mod outage;
 mod ownership;
 mod passing;
+mod plugin_author;
+mod plugin_commands;
 mod register;
 mod registry;
 mod reload;

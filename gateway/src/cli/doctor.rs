@@ -1,14 +1,13 @@
 //! `symgate doctor`: its command line, and what it exits with.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::Args;
 
-use super::{access::Access, output};
+use super::{NotDone, access::Access, output};
 use crate::{
     app::doctor::{Doctor, Report, expected_symbols},
     config::{self, Config, Etcd},
@@ -16,8 +15,6 @@ use crate::{
 
 /// Something is wrong.
 const WRONG: u8 = 1;
-/// It could not be looked at.
-const NOT_LOOKED: u8 = 2;
 /// The configuration that is looked at when none is named.
 const AT_HAND: &str = "symgate.toml";
 
@@ -71,30 +68,10 @@ pub(super) struct Looked {
     all: bool,
 }
 
-/// Why nothing could be looked at.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
-pub(super) struct NotLooked(anyhow::Error);
-
-impl NotLooked {
-    /// Says so; the exit code for it.
-    pub(super) fn tell(&self) -> ExitCode {
-        let code = super::failed(&self.0);
-        // Help comes as an error, too.
-        if code == ExitCode::SUCCESS { code } else { NOT_LOOKED.into() }
-    }
-}
-
-/// An error of reading a command line, which has an exit code of its own when it asks for the doctor.
-pub(super) fn wrong_usage(usage: clap::Error, line: impl IntoIterator<Item = OsString>) -> anyhow::Error {
-    let asked = line.into_iter().nth(1).is_some_and(|command| command == "doctor");
-    if asked { NotLooked(usage.into()).into() } else { usage.into() }
-}
-
 /// Looks, prints what is there, and says what to exit with.
 pub(super) fn doctor(looked: Looked) -> anyhow::Result<ExitCode> {
     let (json, all) = (looked.json, looked.all);
-    let report = looked.report().map_err(NotLooked)?;
+    let report = looked.report().map_err(NotDone)?;
     if json {
         output::line(&report.json());
     } else {
