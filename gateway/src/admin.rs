@@ -1,5 +1,5 @@
-//! The listener for operators: views of the newest snapshot over HTTP/1. Sees no call, changes nothing but what
-//! `release` and `versions` say, and never holds a snapshot across an await.
+//! The listener for operators: views of the newest snapshot over HTTP/1, and questions to workers. Sees no call, changes
+//! nothing but what `release` and `versions` say, and never holds a snapshot across an await.
 
 use std::{
     collections::HashMap,
@@ -28,6 +28,7 @@ use crate::{
 mod certificates;
 mod metrics;
 mod plugins;
+mod questions;
 mod ready;
 mod release;
 mod table;
@@ -56,11 +57,14 @@ symgate admin
   /plugins       plugins with the version that decides, those that are kept, and those that were refused
   /plugins/NAME  POST /plugins/NAME/rollback: the version before decides again; /plugins/NAME/reload: its file is read
   /certificates  who is spoken to with TLS, until when the certificates are good, and what was refused
+  /decisions     what plugins were given and said lately, a line of JSON each; ?plugin=
+  /explain       POST a call as JSON: where would it go, and why? `symgate explain` asks so
   /release       POST ?service=: its instances that left the registry and serve on (spared in /table) are gone
 ";
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
+const JSON_LINES: &str = "application/x-ndjson";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the views are made from.
@@ -100,18 +104,9 @@ pub async fn serve(listener: TcpListener, view: View, shutdown: Shutdown) {
 }
 
 async fn connection(stream: TcpStream, view: View, shutdown: Shutdown) {
-    let answer = service_fn(|request: Request<hyper::body::Incoming>| {
-        let (view, shutdown) = (&view, &shutdown);
-        async move {
-            let (method, uri) = (request.method(), request.uri());
-            Ok::<_, Infallible>(match versions::Change::of(uri.path()).filter(|_| method == Method::POST) {
-                Some(change) => {
-                    let (status, text) = change.make(&view.readers).await;
-                    respond(status, TEXT, text)
-                }
-                None => answer(method, uri.path(), uri.query(), view, shutdown),
-            })
-        }
+    let answer = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let (view, shutdown) = (view.clone(), shutdown.clone());
+        async move { Ok::<_, Infallible>(asked(request, &view, &shutdown).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -125,10 +120,38 @@ async fn connection(stream: TcpStream, view: View, shutdown: Shutdown) {
     }
 }
 
+/// What workers and control are asked takes a moment; everything else is there.
+async fn asked(request: Request<hyper::body::Incoming>, view: &View, shutdown: &Shutdown) -> Response<Full<Bytes>> {
+    let workers = view.readers.questions();
+    let refused = |(status, text)| respond(status, TEXT, text);
+    match (request.method(), request.uri().path()) {
+        (&Method::POST, "/explain") => questions::explain(request.into_body(), workers)
+            .await
+            .map_or_else(refused, |explanation| respond(StatusCode::OK, JSON, json(&explanation))),
+        (&Method::GET, "/decisions") => match parameters(request.uri().query()) {
+            Ok(query) => questions::decisions(query, questions::current(&newest(&view.readers)), workers)
+                .await
+                .map_or_else(refused, |lines| respond(StatusCode::OK, JSON_LINES, lines)),
+            Err(reason) => refused((StatusCode::BAD_REQUEST, format!("{reason}\n"))),
+        },
+        (method, path) => match versions::Change::of(path).filter(|_| method == Method::POST) {
+            Some(change) => {
+                let (status, text) = change.make(&view.readers).await;
+                respond(status, TEXT, text)
+            }
+            None => answer(method, path, request.uri().query(), view, shutdown),
+        },
+    }
+}
+
 fn answer(method: &Method, path: &str, query: Option<&str>, view: &View, shutdown: &Shutdown) -> Response<Full<Bytes>> {
     let snapshot = newest(&view.readers);
-    let changes = path == "/release" || versions::Change::of(path).is_some();
-    let allowed = if changes { "POST" } else { "GET, HEAD" };
+    let allowed = match path {
+        "/release" | "/explain" => "POST",
+        "/decisions" => "GET",
+        _ if versions::Change::of(path).is_some() => "POST",
+        _ => "GET, HEAD",
+    };
     if !allowed.split(", ").any(|allowed| allowed == method.as_str()) {
         let mut refused =
             respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("only {allowed} can be asked of {path}\n"));

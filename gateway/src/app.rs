@@ -34,11 +34,12 @@ use crate::{
 mod announcing;
 mod check;
 pub mod doctor;
+mod explain;
 mod sidecar;
 pub mod workshop;
 
 use self::announcing::Announcing;
-pub use self::{check::check, sidecar::Sidecar};
+pub use self::{check::check, explain::explain, sidecar::Sidecar};
 
 /// What workers get to end their calls once the drain is over.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -111,7 +112,8 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
     let view = admin::View { readers: readers.clone(), metrics: metrics.clone() };
     spawn_local(admin::serve(tokio::net::TcpListener::from_std(admin)?, view, shutdown.clone()));
     let (listen, upstream) = (config.listen.clone(), config.upstream.clone());
-    let proxy = Proxy { listener: data, listen, upstream, readers, metrics, shutdown: shutdown.clone() };
+    let (listener, decisions) = (data, config.decisions);
+    let proxy = Proxy { listener, listen, upstream, decisions, readers, metrics, shutdown: shutdown.clone() };
     let proxy = proxy::start(proxy).context("the data plane cannot start")?;
     info!(listener = "admin", address = %config.admin.address, "listening");
 

@@ -8,8 +8,9 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 mod access;
 mod check;
 mod compile;
+mod decided;
 mod doctor;
-#[cfg_attr(not(test), expect(dead_code, reason = "no command asks a gateway yet"))]
+mod explain;
 mod listener;
 mod output;
 mod plugin;
@@ -41,6 +42,7 @@ Start:
   symgate doctor --etcd URL                what do the keys in an etcd say, and what is wrong with them?
   symgate check --config symgate.toml      is the file right? what would run?
   symgate run --config symgate.toml        serve calls
+  symgate explain --path /pb.K/Get         where would this call go, and why?
   curl http://127.0.0.1:9901/readyz        is it ready? see also /table, /plugins and /metrics
   symgate register --help                  announce an instance in etcd
   symgate plugin --help                    write a plugin, try it, look at one
@@ -58,7 +60,7 @@ Files:
 Environment:
   SYMGATE_LOG, RUST_LOG   replace the configured log filter, e.g. symgate=debug
 
-Exit status: 0 done, 1 failed (the reason is on standard error), 64 wrong usage; doctor, plugin
+Exit status: 0 done, 1 failed (the reason is on standard error), 64 wrong usage; explain, plugin, doctor
 and register say their own.";
 
 #[derive(Debug, Subcommand)]
@@ -73,13 +75,19 @@ enum Command {
     /// Says what a gateway would make of the registrations in an etcd, and what is wrong with them. Changes nothing.
     #[command(after_help = "`symgate doctor --help` has examples and exit codes.", after_long_help = doctor::AFTER)]
     Doctor(Box<doctor::Looked>),
+    /// Says what would become of a call: the route, what the plugins are given and say, the candidates, the instance.
+    ///
+    /// A running gateway is asked, or with --config a gateway that would just have started. Nothing is sent to an instance.
+    #[command(after_help = explain::AFTER)]
+    Explain(Box<explain::Explained>),
     /// Announces an instance in etcd: one that runs by itself, or a command that is run as a child.
     ///
     /// The key lives as long as the instance is healthy and this process runs. Whatever happens to it meanwhile (lease
     /// or key lost, etcd restarted or not reachable), it is written again.
     #[command(after_help = "`symgate register --help` has examples, signals and exit codes.", after_long_help = register::AFTER)]
     Register(Box<register::Register>),
-    /// Makes, builds and tries plugins, and says what a plugin's file is.
+    /// Makes, builds and tries plugins, says what a plugin's file is and what another version would have decided, and changes
+    /// which version decides.
     #[command(subcommand, after_help = "`symgate plugin --help` has exit codes.", after_long_help = plugin::AFTER)]
     Plugin(Box<plugin::Plugin>),
     /// Compiles a plugin for the gateway that runs this as its child.
@@ -117,6 +125,7 @@ impl Arguments {
             Command::Run(Configured { config }) => run::run(&config, program)?,
             Command::Check(Configured { config }) => check::check(&config, program)?,
             Command::Doctor(looked) => return doctor::doctor(*looked),
+            Command::Explain(asked) => return explain::explain(*asked, program),
             Command::Register(arguments) => return register::register(*arguments),
             Command::Plugin(wanted) => return plugin::plugin(*wanted),
             Command::Compile { folder } => compile::compile(&folder)?,
@@ -177,7 +186,7 @@ mod tests {
         let path = |line: &[&str]| match Arguments::try_parse_from(line).expect("a command line").command {
             Command::Run(Configured { config }) | Command::Check(Configured { config }) => config,
             Command::Compile { folder } => folder,
-            Command::Register(_) | Command::Doctor(_) | Command::Plugin(_) => PathBuf::new(),
+            Command::Register(_) | Command::Doctor(_) | Command::Explain(_) | Command::Plugin(_) => PathBuf::new(),
         };
         assert_eq!(path(&["symgate", "run"]), PathBuf::from("symgate.toml"));
         assert_eq!(path(&["symgate", "check", "--config", "a.toml"]), PathBuf::from("a.toml"));

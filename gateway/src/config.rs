@@ -14,6 +14,7 @@ use std::{
 use serde::Deserialize;
 
 pub use self::{
+    decisions::Decisions,
     error::ConfigError,
     guard::Guard,
     listen::Listen,
@@ -28,6 +29,7 @@ pub use self::{
 use crate::routing::{KeyTemplate, Layout, Networks};
 pub use crate::telemetry::Format as LogFormat;
 
+mod decisions;
 mod defaults;
 mod environment;
 mod error;
@@ -56,6 +58,8 @@ pub struct Config {
     pub admin: Admin,
     /// `[log]`
     pub log: Log,
+    /// `[decisions]`
+    pub decisions: Decisions,
     /// `[code_cache]`
     pub code_cache: CodeCache,
     /// `[sandbox]`

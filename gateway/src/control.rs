@@ -50,7 +50,7 @@ use self::{
     versions::Versions,
 };
 use crate::{
-    config::Config,
+    config::{Config, Route},
     metrics::Metrics,
     plugin::Plugin,
     routing::{Address, Routes},
@@ -67,6 +67,12 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Expected symbols that lose their last instance within this time are told of together; one that has another by then is
 /// not told of.
 const TELL: Duration = Duration::from_secs(1);
+
+/// The routes of a configuration.
+pub fn routes(config: &Config) -> Routes<Arc<Route>> {
+    let rules = config.routes.iter().cloned();
+    Routes::new(rules.map(|route| (route.path.clone(), route.condition.clone(), Arc::new(route))))
+}
 
 /// Turns what registries and plugin files say into snapshots.
 pub struct Control {
@@ -89,12 +95,10 @@ impl Control {
         let (own, now) = (Own::of(config), Instant::now().into_std());
         let mut services: Vec<_> = Tracked::all(config, &own).collect();
         let mut lives = Lives::new(own);
-        let rules = config.routes.iter().cloned();
         let versions: Vec<_> =
             config.plugins.iter().zip(&plugins).map(|(config, plugin)| Versions::new(config, plugin)).collect();
-        let routes = Routes::new(rules.map(|route| (route.path.clone(), route.condition.clone(), Arc::new(route))));
         let next = Snapshot {
-            routes: Arc::new(routes),
+            routes: Arc::new(routes(config)),
             services: services.iter_mut().map(|service| service.show(&mut lives, now, &metrics)).collect(),
             partings: 0,
             versions: versions.iter().map(Versions::show).collect(),

@@ -323,6 +323,11 @@ impl RouteMetrics {
         may
     }
 
+    /// Whether one more call would be counted.
+    pub fn has_room(&self, limit: u32) -> bool {
+        self.limited.get() < i64::from(limit)
+    }
+
     /// One that was counted has ended.
     pub fn leave(&self) {
         self.limited.dec();

@@ -6,6 +6,7 @@ mod breaker;
 mod cache;
 mod compile;
 mod compiler;
+pub mod decision;
 mod engine;
 mod examine;
 mod limits;
@@ -13,6 +14,8 @@ mod lines;
 mod native;
 mod pin;
 mod remembered;
+pub mod replay;
+mod ring;
 mod sandbox;
 mod tally;
 mod wasm;
@@ -34,6 +37,7 @@ pub use self::{
     apart::{compile_apart, this_program},
     compile::VERSION as CONTRACT,
     examine::{Examined, Tried},
+    ring::Ring,
     tally::Counted,
     worker::Sandboxes,
 };

@@ -13,6 +13,7 @@ mod client;
 mod counters;
 mod deadlines;
 mod decide;
+mod explain;
 mod first_bytes;
 mod first_message;
 mod head;
@@ -22,6 +23,8 @@ mod keepalive;
 mod leave;
 mod link;
 mod moved;
+mod observer;
+mod questions;
 mod request;
 mod secure;
 mod status;
@@ -40,9 +43,10 @@ use std::{
 
 use tokio::runtime::{self, LocalOptions};
 
+pub use self::explain::explain_alone;
 use self::{acceptor::Desk, worker::Setup};
 use crate::{
-    config::{Listen, Upstream},
+    config::{Decisions, Listen, Upstream},
     metrics::Metrics,
     shutdown::Shutdown,
     snapshot::Readers,
@@ -59,6 +63,8 @@ pub struct Proxy {
     pub listen: Listen,
     /// How instances are connected.
     pub upstream: Upstream,
+    /// What is recorded of decisions.
+    pub decisions: Decisions,
     /// Where snapshots come from.
     pub readers: Readers,
     /// What is counted.
@@ -77,15 +83,16 @@ pub struct Running {
 /// # Errors
 /// When a thread cannot be started.
 pub fn start(proxy: Proxy) -> io::Result<Running> {
-    let Proxy { listener, listen, upstream, readers, metrics, shutdown } = proxy;
+    let Proxy { listener, listen, upstream, decisions, readers, metrics, shutdown } = proxy;
     let mut threads = Vec::new();
     let mut desks = Vec::new();
-    let setup = Setup { listen, upstream, readers, metrics, shutdown };
+    let setup = Setup { listen, upstream, decisions, readers, metrics, shutdown };
     for number in 0..setup.listen.workers.max(1) {
         let (desk, accepted) = Desk::new();
-        let setup = setup.clone();
+        // Here, so that workers have the same numbers everywhere.
+        let (setup, asked) = (setup.clone(), setup.readers.questions().answered());
         desks.push(desk);
-        threads.push(thread(&format!("symgate-worker-{number}"), move || worker::run(setup, accepted))?);
+        threads.push(thread(&format!("symgate-worker-{number}"), move || worker::run(setup, accepted, asked))?);
     }
     threads.push(thread("symgate-acceptor", move || async move {
         if let Err(error) = acceptor::run(listener, desks, setup).await {

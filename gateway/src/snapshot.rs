@@ -2,6 +2,8 @@
 //! readers look at the newest. Knows neither side.
 
 mod doubts;
+pub mod explanation;
+mod questions;
 mod versions;
 
 use std::{
@@ -21,6 +23,7 @@ use crate::{
 
 pub use self::{
     doubts::{Ask, Doubts, Reply},
+    questions::{NoAnswer, Question, Questioned, Questions},
     versions::{By, Rejection, Versions},
 };
 
@@ -148,6 +151,7 @@ pub struct Readers {
     newest: watch::Receiver<Arc<Snapshot>>,
     retire: mpsc::UnboundedSender<Arc<Snapshot>>,
     doubts: Doubts,
+    questions: Questions,
 }
 
 /// A writer of snapshots that start with `first`, and what makes its readers.
@@ -155,7 +159,10 @@ pub fn channel(first: Snapshot) -> (Writer, Readers) {
     let (sender, receiver) = watch::channel(Arc::new(first));
     let (retire, retired) = mpsc::unbounded_channel();
     let (tell, asks) = Doubts::channel();
-    (Writer { newest: sender, retired, asks }, Readers { newest: receiver, retire, doubts: tell })
+    (
+        Writer { newest: sender, retired, asks },
+        Readers { newest: receiver, retire, doubts: tell, questions: Questions::default() },
+    )
 }
 
 impl Snapshot {
@@ -195,6 +202,11 @@ impl Readers {
     /// Where to tell which instances cannot be reached.
     pub fn doubts(&self) -> Doubts {
         self.doubts.clone()
+    }
+
+    /// Where workers are asked, and say that they answer.
+    pub fn questions(&self) -> &Questions {
+        &self.questions
     }
 
     /// Tells of every later publication.

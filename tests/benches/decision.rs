@@ -1,5 +1,6 @@
 //! What a decision costs: nanoseconds per call of each shipped policy, as a built-in, as Wasm that is asked each time, and
-//! remembered. Measures one thread that does nothing else; run it on a quiet machine, pinned to one core.
+//! remembered, and what it costs to record. Measures one thread that does nothing else; run it on a quiet machine, pinned
+//! to one core.
 
 #![expect(clippy::print_stdout, reason = "its result is what it prints")]
 
@@ -7,11 +8,11 @@ use std::{fs, hint::black_box, path::Path, time::Duration, time::Instant};
 
 use symgate::{
     config::{self, Builtin, Limits},
-    plugin::{Host, Plugin, Question, Sandboxes},
+    plugin::{Extracted, Host, Plugin, Question, Ring, Sandboxes},
 };
 use symgate_sdk::{
-    Call,
-    select::{Candidates, MAX_CANDIDATES},
+    Call, extract,
+    select::{self, Candidates, MAX_CANDIDATES},
 };
 
 const ROUNDS: usize = 15;
@@ -75,6 +76,8 @@ impl Policy {
     }
 
     fn extract(&self, what: &str, call: &Call<'_>) -> [Figures; 3] {
+        let answer = Ok(Extracted { outcome: extract::Outcome::Symbol("BTC_USDT".into()), remembered: true });
+        self.record(what, |ring, plugin| ring.record_extracted(0, plugin, call, &answer));
         self.compare(what, |sandboxes, plugin| black_box(sandboxes.extract(0, plugin, call)).is_ok())
     }
 
@@ -86,10 +89,19 @@ impl Policy {
         let candidates = Candidates::new(&wanted, &numbers, &[]);
         let call = Call { path: "/pb.KlineService/GetKline", ..Call::default() };
         let mut question = Question { call, symbol: "BTC_USDT", candidates, random: 1 };
+        let answer = Ok(select::Outcome::Candidate(0));
+        self.record(&format!("{what}, {count}"), |ring, plugin| ring.record_selected(0, plugin, &question, &answer));
         self.compare(&format!("{what}, {count}"), |sandboxes, plugin| {
             question.random = question.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             black_box(sandboxes.select(0, plugin, &question)).is_ok()
         })
+    }
+
+    /// What it costs to record a decision in a ring that is full.
+    fn record(&self, what: &str, mut record: impl FnMut(&mut Ring, &Plugin)) {
+        let mut ring = Ring::new(1_000, false);
+        let (best, median) = rounds(|| record(&mut ring, black_box(&self.wasm)));
+        println!("{:<42} {best:>6} / {median}", format!("{what}: recorded"));
     }
 
     fn compare(&self, what: &str, mut ask: impl FnMut(&mut Sandboxes, &Plugin) -> bool) -> [Figures; 3] {
@@ -108,12 +120,14 @@ fn print(what: &str, figures: [Option<Figures>; 3]) {
 
 fn measure(plugin: &Plugin, ask: &mut impl FnMut(&mut Sandboxes, &Plugin) -> bool) -> Figures {
     let mut sandboxes = Sandboxes::default();
+    rounds(|| assert!(ask(&mut sandboxes, plugin), "the plugin answers"))
+}
+
+fn rounds(mut once: impl FnMut()) -> Figures {
     let mut rounds: Vec<_> = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();
-            for _ in 0..CALLS {
-                assert!(ask(&mut sandboxes, plugin), "the plugin answers");
-            }
+            (0..CALLS).for_each(|_| once());
             start.elapsed().as_nanos() / u128::from(CALLS)
         })
         .collect();

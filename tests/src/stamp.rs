@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::{
     Gateway, Instance, Plugin, RegistryFile, Route,
     client::ask,
+    gateway::Builder,
     wasm::{bytes, with_fresh_bytes, with_text},
 };
 
@@ -34,17 +35,21 @@ impl Stamped {
 
     /// The same with more keys of the `[[plugin]]`.
     pub async fn with(path: &Path, more: impl FnOnce(Plugin) -> Plugin) -> Self {
-        Self::beside(path, &Plugin::builtin("beside", "least-loaded"), more).await
+        Self::of(Gateway::builder(), more(Plugin::wasm("stamp", path))).await
     }
 
     /// The same beside another plugin, which no route uses.
     pub async fn beside(path: &Path, other: &Plugin, more: impl FnOnce(Plugin) -> Plugin) -> Self {
+        Self::of(Gateway::builder().plugin(other.clone()), more(Plugin::wasm("stamp", path))).await
+    }
+
+    /// With more in the configuration, of the gateway and of the plugin called `stamp`.
+    pub async fn of(builder: Builder, plugin: Plugin) -> Self {
         let owners = [Instance::start(&[A]).await, Instance::start(&[B]).await];
         let registry = RegistryFile::of(&[(A, owners[0].address()), (B, owners[1].address())]);
-        let gateway = Gateway::builder()
+        let gateway = builder
             .file(&registry)
-            .plugin(more(Plugin::wasm("stamp", path)))
-            .plugin(other.clone())
+            .plugin(plugin)
             .route(Route::to("klineRpc").with("extract", "stamp").with("select", "stamp"))
             .start()
             .await;

@@ -178,6 +178,12 @@ async fn only_reads_of_what_there_is() {
     assert!(status == 404 && text.starts_with("there is no /metric;"), "{text}");
     let refused = admin.ask("POST", "/table").await;
     assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: GET, HEAD\r\n"), "{refused}");
+    let refused = admin.ask("GET", "/explain").await;
+    assert!(refused.starts_with("HTTP/1.1 405 ") && refused.contains("allow: POST\r\n"), "{refused}");
+    let refused = admin.ask("POST", "/explain").await;
+    assert!(refused.starts_with("HTTP/1.1 400 ") && refused.contains("this is no question: "), "{refused}");
+    assert_eq!(admin.get("/decisions").await, (200, String::new()), "there is no worker");
+    assert_eq!(admin.get("/decisions?of=x").await.0, 400);
     let head = admin.ask("HEAD", "/livez").await;
     assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
 }

@@ -8,8 +8,10 @@ use clap::Subcommand;
 mod bench;
 mod build;
 mod check;
+mod diff;
 mod new;
 mod options;
+mod ring;
 mod test;
 mod versions;
 
@@ -40,6 +42,14 @@ pub(super) enum Plugin {
     Test(test::Test),
     /// Measures what a plugin's decisions cost, beside the built-in that does the like.
     Bench(bench::Bench),
+    /// Writes down what a gateway decided lately: a line of JSON for each decision, to standard output.
+    Ring(ring::Saved),
+    /// Says what another file of a plugin would have decided otherwise.
+    ///
+    /// The recorded decisions of a gateway are made again by the file, in this process. A plugin is a pure function of what
+    /// it is given, so that the answer is exact.
+    #[command(after_help = diff::AFTER)]
+    Diff(Box<diff::Compared>),
     /// Makes a running gateway go back to the version of a plugin that decided before.
     Rollback(versions::Named),
     /// Makes a running gateway read the file of a plugin and take it, also one that it went back from.
@@ -54,6 +64,8 @@ pub(super) fn plugin(wanted: Plugin) -> anyhow::Result<ExitCode> {
         Plugin::Check(check) => check::check(check),
         Plugin::Test(test) => test::test(test),
         Plugin::Bench(bench) => bench::bench(bench),
+        Plugin::Ring(saved) => return ring::ring(&saved),
+        Plugin::Diff(compared) => return diff::diff(&compared),
         Plugin::Rollback(named) => return versions::rollback(&named),
         Plugin::Reload(named) => return versions::reload(&named),
     };

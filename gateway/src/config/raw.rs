@@ -10,8 +10,8 @@ use serde::{
 use toml::{Spanned, Table};
 
 use super::{
-    Admin, Builtin, Format, Guard, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Recycle, Reload, Sandbox, Upstream,
-    defaults, units,
+    Admin, Builtin, Decisions, Format, Guard, Keep, Limits, Listen, Log, NoSymbol, OnFailure, Recycle, Reload, Sandbox,
+    Upstream, defaults, units,
 };
 use crate::routing::KeyTemplate;
 
@@ -25,6 +25,8 @@ pub(super) struct File {
     pub(super) admin: Option<Spanned<Admin>>,
     #[serde(default)]
     pub(super) log: Log,
+    #[serde(default)]
+    pub(super) decisions: Decisions,
     #[serde(default)]
     pub(super) code_cache: CodeCache,
     #[serde(default)]

@@ -48,7 +48,8 @@ pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Resul
     }
     let services = services.finish(&mut mistakes);
     let registers = registers::registers(raw.register, listen.address, &registries, &services, &mut mistakes);
-    let (upstream, log, sandbox, plugins) = (raw.upstream, raw.log, raw.sandbox, policies.finish());
+    let (upstream, log, decisions, sandbox, plugins) =
+        (raw.upstream, raw.log, raw.decisions, raw.sandbox, policies.finish());
     let folder = match raw.code_cache.folder {
         Some(named) => named.map(|folder| base.join(folder)),
         None => defaults::code_cache(variable),
@@ -59,6 +60,7 @@ pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Resul
         upstream,
         admin,
         log,
+        decisions,
         code_cache,
         sandbox,
         registries,

@@ -233,13 +233,14 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn the_example_shows_every_key() {
-    let sections: [(&str, &str); 20] = [
+    let sections: [(&str, &str); 21] = [
         ("", ""),
         ("[listen]", "[listen]"),
         ("[listen]", "[listen]\n[listen.tls]"),
         ("[upstream]", "[upstream]"),
         ("[admin]", "[admin]"),
         ("[log]", "[log]"),
+        ("[decisions]", "[decisions]"),
         ("[code_cache]", "[code_cache]"),
         ("[sandbox]", "[sandbox]"),
         ("[[registry]]", "[[registry]]"),

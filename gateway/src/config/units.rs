@@ -128,6 +128,15 @@ pub(super) fn sha256<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Spanne
     Ok(Some(Spanned::new(text.span(), text.get_ref().to_ascii_lowercase())))
 }
 
+/// How many decisions are recorded; none is none.
+pub(super) fn ring<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    match Amount::deserialize(from)? {
+        Amount::Number(count @ 0..=100_000) => usize::try_from(count).ok(),
+        _ => None,
+    }
+    .ok_or_else(|| D::Error::custom("this must be a whole number from 0, which records nothing, to 100000"))
+}
+
 /// A share of a whole: 0 to 1.
 pub(super) fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     let share = f64::deserialize(from)?;

@@ -49,7 +49,7 @@ struct Answer {
 
 /// An outcome without its text.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Symbol,
     Any,
     NeedMessage,
@@ -144,7 +144,7 @@ fn parts<'a>(call: &Call<'a>) -> impl Iterator<Item = Option<&'a [u8]>> {
 }
 
 /// What stands before a part, so that no two lists of parts are written alike.
-fn length(part: Option<&[u8]>) -> u32 {
+pub(super) fn length(part: Option<&[u8]>) -> u32 {
     part.and_then(|bytes| u32::try_from(bytes.len()).ok()).unwrap_or(u32::MAX)
 }
 
@@ -158,7 +158,7 @@ fn is_of(mut inputs: &[u8], call: &Call<'_>) -> bool {
     inputs.is_empty()
 }
 
-fn split(outcome: &Outcome) -> (Kind, &str) {
+pub(super) fn split(outcome: &Outcome) -> (Kind, &str) {
     match outcome {
         Outcome::Symbol(symbol) => (Kind::Symbol, symbol),
         Outcome::Any => (Kind::Any, ""),
@@ -168,7 +168,7 @@ fn split(outcome: &Outcome) -> (Kind, &str) {
     }
 }
 
-fn join(kind: Kind, text: &str) -> Outcome {
+pub(super) fn join(kind: Kind, text: &str) -> Outcome {
     match kind {
         Kind::Symbol => Outcome::Symbol(text.into()),
         Kind::Any => Outcome::Any,

@@ -28,6 +28,8 @@ pub(super) struct Attempt {
     counters: Option<Rc<RouteCounters>>,
     /// Counts against the limit of its route.
     limited: bool,
+    /// Nobody calls: it is only asked what would be, and counts nowhere.
+    supposed: bool,
     target: Option<(Arc<Route>, Target)>,
     failed: Vec<Arc<Live>>,
     why: String,
@@ -77,6 +79,13 @@ pub(super) struct Nobody {
 }
 
 impl Attempt {
+    /// Of a call that nobody makes.
+    pub(super) fn supposed(message: Option<Vec<u8>>, client: Option<Rc<Names>>) -> Self {
+        let mut attempt = Self::default();
+        (attempt.message, attempt.client, attempt.supposed) = (message, client, true);
+        attempt
+    }
+
     /// The call takes this route, if that takes one more.
     pub(super) fn enter(&mut self, route: &Route, counters: Rc<RouteCounters>) -> Result<(), Reject> {
         if self.counters.as_ref().is_some_and(|own| Rc::ptr_eq(own, &counters)) {
@@ -85,8 +94,9 @@ impl Attempt {
         self.leave();
         let counters = self.counters.insert(counters);
         let Some(limit) = route.max_in_flight else { return Ok(()) };
-        self.limited = counters.metrics.enter(limit);
-        if self.limited { Ok(()) } else { Err(Reject::route_full(&route.name, limit)) }
+        self.limited = !self.supposed && counters.metrics.enter(limit);
+        let may = self.limited || (self.supposed && counters.metrics.has_room(limit));
+        if may { Ok(()) } else { Err(Reject::route_full(&route.name, limit)) }
     }
 
     /// No route takes it; it is counted there.

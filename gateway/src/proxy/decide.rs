@@ -14,12 +14,13 @@ use super::{
     candidates::{Chosen, Standing},
     counters::{Counters, RouteCounters},
     inputs::{self, Decoded},
+    observer::{Asked, Observer},
     status::{Code, Reject},
 };
 use crate::{
     config::{NoSymbol, OnFailure, Route},
     metrics::Metrics,
-    plugin::{Failure, Plugin, Question, Sandboxes},
+    plugin::{Failure, Question, Sandboxes},
     routing::{Head, Instance, Live, Lookup},
     snapshot::{Reader, Service, Snapshot},
 };
@@ -33,21 +34,15 @@ pub(super) struct Decider {
 }
 
 /// One look at one snapshot.
-struct Look<'a, H> {
+struct Look<'a, H, O> {
     head: &'a H,
+    observer: &'a mut O,
     attempt: &'a Attempt,
     snapshot: &'a Snapshot,
     counters: &'a Counters,
     sandboxes: &'a mut Sandboxes,
     route: &'a Arc<Route>,
     service: &'a Service,
-}
-
-/// A plugin's place in the snapshot, and the version that is asked.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    at: usize,
-    plugin: &'a Plugin,
 }
 
 impl Decider {
@@ -75,6 +70,7 @@ impl Decider {
         head: &impl Head,
         attempt: &mut Attempt,
         standing: impl Fn(&Live, &Route) -> Standing,
+        observer: &mut impl Observer,
     ) -> Result<Decision, Reject> {
         let snapshot = &**self.reader.snapshot();
         self.counters.follow(snapshot);
@@ -85,15 +81,17 @@ impl Decider {
             let text = format!("no route takes {}", head.path());
             return Err(Reject::new(Code::Unimplemented, "no-route", text));
         };
+        observer.routed(route, service);
         attempt.enter(route, self.counters.route(route, &service.name))?;
         attempt.check_client(route)?;
-        let mut look =
-            Look { head, attempt, snapshot, counters: &self.counters, sandboxes: &mut self.sandboxes, route, service };
+        let (counters, sandboxes) = (&self.counters, &mut self.sandboxes);
+        let mut look = Look { head, observer, attempt, snapshot, counters, sandboxes, route, service };
         look.loaded()?;
         let standing = |live: &Live| standing(live, route);
         let Some(target) = look.target()? else {
             return Ok(Decision::NeedMessage(route.max_first_message));
         };
+        look.observer.found(&target);
         let any;
         let (symbol, known) = match &target {
             Target::Symbol(symbol) => (&**symbol, look.known(symbol)?),
@@ -102,7 +100,8 @@ impl Decider {
                 ("", &*any)
             }
         };
-        self.chosen.among(known, |instance| look.attempt.may_try(instance), standing);
+        self.chosen.among(known, |instance| look.attempt.may_try(instance), &standing);
+        look.observer.chosen(known, &self.chosen, standing);
         if self.chosen.is_empty() {
             let reject = look.attempt.nobody(&target.of(&service.name), known.len());
             return Ok(Decision::Nobody(Nobody { route: route.clone(), target, reject }));
@@ -112,7 +111,7 @@ impl Decider {
     }
 }
 
-impl<'a, H: Head> Look<'a, H> {
+impl<'a, H: Head, O: Observer> Look<'a, H, O> {
     fn loaded(&self) -> Result<(), Reject> {
         if self.service.state.loaded {
             return Ok(());
@@ -127,7 +126,7 @@ impl<'a, H: Head> Look<'a, H> {
             return Ok(Some(target));
         }
         let Some(at) = self.route.extract else { return Ok(Some(Target::Symbol(String::new()))) };
-        let asked = Asked { at, plugin: self.plugin(at)? };
+        let asked = self.plugin(at)?;
         let message = self.attempt.message.is_some();
         if !message && asked.plugin.extract_inputs().is_some_and(|inputs| inputs.message == Need::Always) {
             return Ok(None);
@@ -172,9 +171,10 @@ impl<'a, H: Head> Look<'a, H> {
 
     /// The one that gets the call.
     fn select(&mut self, symbol: &str, known: &[Arc<Instance>], chosen: &Chosen) -> Result<Arc<Instance>, Reject> {
-        let asked = Asked { at: self.route.select, plugin: self.plugin(self.route.select)? };
+        let asked = self.plugin(self.route.select)?;
         let alone = chosen.len() == 1 && asked.plugin.select_inputs().is_some_and(|inputs| inputs.skip_single);
         let index = if alone {
+            self.observer.skipped(asked);
             0
         } else {
             match self.decided(asked, |look, asked| look.ask_selector(asked, symbol, known, chosen))? {
@@ -193,11 +193,9 @@ impl<'a, H: Head> Look<'a, H> {
         let decoded = Decoded::new(self.head, keys)?;
         let metadata = inputs::values(self.head, keys, &decoded)?;
         let call = Call { path: self.head.path(), metadata: &metadata, message: self.attempt.message.as_deref() };
+        self.observer.asks();
         let answer = self.sandboxes.extract(asked.at, asked.plugin, &call);
-        if let Some(counters) = self.counters.plugin(asked.at) {
-            let remembered = answer.as_ref().is_ok_and(|extracted| extracted.remembered);
-            if remembered { &counters.remembered } else { &counters.extracts }.inc();
-        }
+        self.observer.extracted(asked, &call, &answer);
         Ok(answer.map(|extracted| extracted.outcome))
     }
 
@@ -220,10 +218,10 @@ impl<'a, H: Head> Look<'a, H> {
             candidates: Candidates::new(wanted, &numbers, &labels),
             random: fastrand::u64(..),
         };
-        if let Some(counters) = self.counters.plugin(asked.at) {
-            counters.selects.inc();
-        }
-        Ok(self.sandboxes.select(asked.at, asked.plugin, &question))
+        self.observer.asks();
+        let answer = self.sandboxes.select(asked.at, asked.plugin, &question);
+        self.observer.selected(asked, &question, &answer);
+        Ok(answer)
     }
 
     /// Asks the plugin; when it gives no answer, the built-in where the route says so.
@@ -245,15 +243,14 @@ impl<'a, H: Head> Look<'a, H> {
         }
     }
 
-    fn plugin(&self, at: usize) -> Result<&'a Plugin, Reject> {
+    fn plugin(&self, at: usize) -> Result<Asked<'a>, Reject> {
         let none = || Reject::new(Code::Internal, "plugin-failed", "the route's plugin is not loaded");
-        self.snapshot.plugins.get(at).map(|plugin| &**plugin).ok_or_else(none)
+        let plugin = self.snapshot.plugins.get(at).ok_or_else(none)?;
+        Ok(Asked { at, plugin, counters: self.counters.plugin(at) })
     }
 
-    fn plugin_failed(&self, asked: Asked<'_>, failure: &Failure) -> Reject {
-        if let Some(counters) = self.counters.plugin(asked.at) {
-            counters.failed(failure.reason());
-        }
+    fn plugin_failed(&mut self, asked: Asked<'_>, failure: &Failure) -> Reject {
+        self.observer.failed(asked, failure);
         tracing::debug!(plugin = asked.plugin.name(), %failure, "plugin gave no answer");
         Reject::new(Code::Internal, "plugin-failed", format!("plugin {} {failure}", asked.plugin.name()))
     }

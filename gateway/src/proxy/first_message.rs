@@ -75,7 +75,8 @@ fn broken(how: &str) -> Reject {
     Reject::new(Code::Internal, ENCODING, format!("the first message {how}"))
 }
 
-fn too_large(limit: usize) -> Reject {
+/// It is longer than may be.
+pub(super) fn too_large(limit: usize) -> Reject {
     let text =
         format!("the call is routed by its first message, which is over max_first_message of its route, {limit} bytes");
     Reject::new(Code::ResourceExhausted, "message-too-large", text)

@@ -4,9 +4,11 @@
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
-use symgate_sdk::StatusCode as PluginCode;
 
-use crate::http2::{Code as Http2Code, Fields};
+use crate::{
+    http2::{Code as Http2Code, Fields},
+    plugin::decision::status_number,
+};
 
 /// The gRPC status of a call.
 pub(super) const GRPC_STATUS: &[u8] = b"grpc-status";
@@ -73,7 +75,7 @@ impl Reject {
 
     /// As a plugin decided.
     pub(super) fn from_plugin(rejection: symgate_sdk::Rejection) -> Self {
-        Self::with_status(plugin_status(rejection.code), "rejected", rejection.message)
+        Self::with_status(status_number(rejection.code), "rejected", rejection.message)
     }
 
     /// The instance answered with an HTTP status and no gRPC status
@@ -230,26 +232,6 @@ impl Ended {
     pub(super) fn from_trailers(trailers: &Fields) -> Self {
         let status = trailers.find(GRPC_STATUS).and_then(|field| str::from_utf8(field.value).ok()?.parse().ok());
         Self { status: status.unwrap_or(Code::Unknown as u8), reason: "" }
-    }
-}
-
-fn plugin_status(code: PluginCode) -> u8 {
-    match code {
-        PluginCode::Cancelled => 1,
-        PluginCode::Unknown => 2,
-        PluginCode::InvalidArgument => 3,
-        PluginCode::DeadlineExceeded => 4,
-        PluginCode::NotFound => 5,
-        PluginCode::AlreadyExists => 6,
-        PluginCode::PermissionDenied => 7,
-        PluginCode::ResourceExhausted => 8,
-        PluginCode::FailedPrecondition => 9,
-        PluginCode::OutOfRange => 11,
-        PluginCode::Unimplemented => 12,
-        PluginCode::Internal => 13,
-        PluginCode::Unavailable => 14,
-        PluginCode::DataLoss => 15,
-        PluginCode::Unauthenticated => 16,
     }
 }
 

@@ -26,16 +26,18 @@ use super::{
     held::Held,
     link::{Link, Scratch},
     moved::has_moved,
+    questions,
     status::{Ended, Reject},
     upstream::{Found, Settings, Upstreams},
 };
 use crate::{
-    config::{Listen, Upstream},
+    config::{Decisions, Listen, Route, Upstream},
     http2::{Fields, Token},
     metrics::Metrics,
+    plugin::Ring,
     routing::{Head, Live},
     shutdown::Shutdown,
-    snapshot::{Changes, Doubts, Readers},
+    snapshot::{Changes, Doubts, Questioned, Readers},
     tls::Material,
 };
 
@@ -74,7 +76,9 @@ pub(super) struct Worker {
     /// Instances that a stream left while its call goes on.
     left: RefCell<Vec<Arc<Live>>>,
     spare: RefCell<Vec<Fields>>,
-    decider: RefCell<Decider>,
+    pub(super) decider: RefCell<Decider>,
+    /// What it decided lately.
+    pub(super) ring: RefCell<Ring>,
     draining: Cell<bool>,
     clients: Cell<usize>,
     client_left: Notify,
@@ -86,13 +90,14 @@ pub(super) struct Worker {
 pub(super) struct Setup {
     pub(super) listen: Listen,
     pub(super) upstream: Upstream,
+    pub(super) decisions: Decisions,
     pub(super) readers: Readers,
     pub(super) metrics: Metrics,
     pub(super) shutdown: Shutdown,
 }
 
 /// Runs a worker until it is drained.
-pub(super) async fn run(setup: Setup, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
+pub(super) async fn run(setup: Setup, mut accepted: mpsc::UnboundedReceiver<Accepted>, asked: Questioned) {
     let (changes, later_changes) = (setup.readers.changes(), setup.readers.changes());
     let worker = Rc::new(Worker::new(setup));
     let background = [
@@ -101,6 +106,7 @@ pub(super) async fn run(setup: Setup, mut accepted: mpsc::UnboundedReceiver<Acce
         tokio::task::spawn_local(deadlines(worker.clone())),
         tokio::task::spawn_local(held(worker.clone())),
         tokio::task::spawn_local(moved(worker.clone(), later_changes)),
+        tokio::task::spawn_local(questions::answer(worker.clone(), asked)),
     ];
     while let Some(Accepted { tcp, held }) = accepted.recv().await {
         let worker = worker.clone();
@@ -195,11 +201,12 @@ async fn held(worker: Rc<Worker>) {
 
 impl Worker {
     fn new(setup: Setup) -> Self {
-        let Setup { listen, upstream, readers, metrics, shutdown } = setup;
+        let Setup { listen, upstream, decisions, readers, metrics, shutdown } = setup;
         Self {
             upstreams: Upstreams::new(Settings::new(&upstream, &listen)),
             doubts: readers.doubts(),
             decider: RefCell::new(Decider::new(readers.reader(), metrics.clone())),
+            ring: RefCell::new(Ring::new(decisions.ring, decisions.messages)),
             listen,
             upstream,
             shutdown,
@@ -220,7 +227,8 @@ impl Worker {
 
     /// Says where a call goes, as the newest snapshot has it.
     pub(super) fn decide(&self, head: &impl Head, attempt: &mut Attempt) -> Result<Decision, Reject> {
-        self.decider.borrow_mut().decide(head, attempt, |live, route| self.upstreams.standing(live, route))
+        let standing = |live: &Live, route: &Route| self.upstreams.standing(live, route);
+        self.decider.borrow_mut().decide(head, attempt, standing, &mut *self.ring.borrow_mut())
     }
 
     /// What a new connection of a client, or to an instance of the service at this place, uses for TLS.

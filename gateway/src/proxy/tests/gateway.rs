@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    config::{self, Builtin, Limits, Listen, NoSymbol, OnFailure, Route, Upstream},
+    config::{self, Builtin, Decisions, Limits, Listen, NoSymbol, OnFailure, Route, Upstream},
     metrics::Metrics,
     plugin::{Host, Plugin},
     proxy::{Proxy, Running, start},
@@ -104,7 +104,8 @@ impl Setup {
         let metrics = Metrics::new();
         let (trigger, shutdown) = shutdown::channel();
         let (writer, readers) = snapshot::channel(snapshot);
-        let proxy = Proxy { listener, listen, upstream, readers, metrics: metrics.clone(), shutdown };
+        let (metrics_of, decisions) = (metrics.clone(), Decisions::default());
+        let proxy = Proxy { listener, listen, upstream, decisions, readers, metrics: metrics_of, shutdown };
         let running = Some(start(proxy).expect("threads"));
         Gateway { address, metrics, trigger, running, writer }
     }
