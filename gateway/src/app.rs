@@ -21,7 +21,7 @@ use crate::{
     admin,
     config::{Config, Listen},
     control::{
-        Control,
+        Control, Gate,
         certificate_files::CertificateFiles,
         plugin_files::{self, PluginFiles},
     },
@@ -99,13 +99,13 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
     let (trigger, shutdown) = shutdown::channel();
     let (line, far_end) = plugin_files::line();
     let files = PluginFiles::new(host, &config.plugins, &plugins).context("the plugin files cannot be watched")?;
-    spawn_local(files.run(sandboxes, far_end));
     spawn_local(count_tasks(metrics.clone()));
     let (sender, renewed) = mpsc::unbounded_channel();
     if let Some(watch) = certificates.watch().context("the certificate files cannot be watched")? {
         spawn_local(certificates.run(watch, sender));
     }
     let (control, readers) = Control::new(config, plugins, &secured, metrics.clone());
+    spawn_local(files.behind(Gate::new(config.gates.clone(), readers.clone())).run(sandboxes, far_end));
 
     let announcing = Announcing::start(config, &readers)?;
 

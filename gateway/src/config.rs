@@ -4,6 +4,7 @@
 //! what the file may say, `resolve` is what it means.
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -70,6 +71,9 @@ pub struct Config {
     pub services: Vec<Service>,
     /// `[[plugin]]`, then the built-ins that routes use directly.
     pub plugins: Vec<Plugin>,
+    /// `max_changed` of plugins that have one, by name: the share, 0 to 1, of recorded decisions that a new version may
+    /// change.
+    pub gates: BTreeMap<String, f64>,
     /// `[[route]]`
     pub routes: Vec<Route>,
     /// `[[register]]`

@@ -11,6 +11,7 @@ pub mod symbols_file;
 
 mod examine;
 mod expected;
+mod gate;
 mod guard;
 mod index;
 mod kept;
@@ -24,6 +25,7 @@ mod versions;
 
 pub use self::{
     examine::{Examined, Terms, examine},
+    gate::Gate,
     own::Own,
     rereads::Reread,
     survey::survey,

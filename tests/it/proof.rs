@@ -265,3 +265,50 @@ async fn nothing_is_recorded_where_nothing_is_to_be() {
         "{why}"
     );
 }
+
+/// Why the newest file was refused.
+async fn refused(gateway: &Gateway) -> String {
+    eventually!(gateway.plugins().await["plugins"][0]["refused"]["reason"].is_string(), "the new version is refused");
+    gateway.plugins().await["plugins"][0]["refused"]["reason"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_version_that_changes_too_much_never_decides() {
+    let wasm = Wasm::of("stamp");
+    let plugin = Plugin::wasm("stamp", &wasm.path()).with("max_changed", "0%");
+    let stamped = Stamped::of(Gateway::builder().more(MESSAGES), plugin).await;
+    for _ in 0..3 {
+        assert_eq!(stamped.decides().await, A);
+    }
+    let before = stamped.gateway.plugin_version("stamp").await;
+    wasm.write(&version(B));
+    let why = refused(&stamped.gateway).await;
+    for expected in
+        [" recorded decisions it would change ", "%, and max_changed is 0%; for example {", "withheld_bytes"]
+    {
+        assert!(why.contains(expected), "{expected:?} is not in {why}");
+    }
+    assert!(
+        why.contains(&format!("\"symbol\":\"{A}\"")) && why.contains(&format!("and now {{\"symbol\":\"{B}\"}}")),
+        "{why}"
+    );
+    assert_eq!(stamped.gateway.plugin_version("stamp").await, before);
+    assert_eq!(stamped.decides().await, A, "the old version decides");
+
+    wasm.write(&version(A));
+    eventually!(stamped.gateway.plugin_version("stamp").await != before, "a version that says the same is taken");
+    assert!(stamped.gateway.log().says(&["recorded decisions made again"]));
+    assert_eq!(stamped.decides().await, A);
+}
+
+#[tokio::test]
+async fn what_cannot_be_proven_does_not_pass() {
+    let wasm = Wasm::of("stamp");
+    let plugin = Plugin::wasm("stamp", &wasm.path()).with("max_changed", "10%");
+    let stamped = Stamped::of(Gateway::builder(), plugin).await;
+    stamped.decides().await;
+    wasm.write(&version(A));
+    let why = refused(&stamped.gateway).await;
+    assert!(why.contains("the first message was not recorded; `messages = true` of [decisions] does"), "{why}");
+    assert!(why.contains(" it would change 0, and "), "{why}");
+}

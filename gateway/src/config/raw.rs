@@ -136,6 +136,8 @@ pub(super) struct Plugin {
     pub(super) recycle: Option<Spanned<Recycle>>,
     #[serde(default = "defaults::remember")]
     pub(super) remember: bool,
+    #[serde(default, deserialize_with = "units::percent")]
+    pub(super) max_changed: Option<f64>,
     #[serde(default)]
     pub(super) config: Table,
 }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::routing::{Condition, PathMatch};
 
+mod gates;
 mod policies;
 mod registers;
 mod registries;
@@ -29,6 +30,7 @@ pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Resul
     let (listen, admin) = listeners(raw.listen, raw.admin, base, &mut mistakes);
     let registries = registries::registries(raw.registry, base, &mut mistakes);
     let mut services = Services::new(raw.service, &registries, base, &mut mistakes);
+    let gates = gates::gates(&raw.plugin, raw.decisions, &mut mistakes);
     let mut policies = Policies::new(raw.plugin, base, &mut mistakes);
     if raw.route.is_empty() {
         mistakes.say(0..0, "there is no [[route]], so no call could be answered; add one with `match` and `service`");
@@ -66,6 +68,7 @@ pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Resul
         registries,
         services,
         plugins,
+        gates,
         routes,
         registers,
     })

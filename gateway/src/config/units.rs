@@ -146,6 +146,14 @@ pub(super) fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error>
     Ok(share)
 }
 
+/// `0%` to `100%`, as a share: 0 to 1.
+pub(super) fn percent<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    let wrong = || custom("this must be a percentage from \"0%\" to \"100%\", such as \"0.5%\"");
+    let Amount::Text(text) = Amount::deserialize(from)? else { return Err(wrong()) };
+    let percent = text.strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
+    percent.filter(|percent| (0.0..=100.0).contains(percent)).map(|percent| Some(percent / 100.0)).ok_or_else(wrong)
+}
+
 /// `IP:port` to listen on.
 pub(super) fn listen_address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(from)?;

@@ -8,7 +8,7 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use super::file_watch::FileWatch;
+use super::{file_watch::FileWatch, gate::Gate};
 use crate::{
     config::{self, Reload},
     plugin::{self, Host, Plugin, Rejected},
@@ -111,6 +111,8 @@ pub struct PluginFiles {
     /// Which of the files each one that is watched is.
     watched: Vec<usize>,
     watch: FileWatch,
+    /// What new versions must prove; `None`: nothing.
+    gate: Option<Gate>,
 }
 
 /// A plugin's file as it was last told.
@@ -140,7 +142,13 @@ impl PluginFiles {
             .map(|(index, file)| (index, file.path.clone()))
             .unzip();
         let watch = FileWatch::new(paths)?;
-        Ok(Self { host, files, watched, watch })
+        Ok(Self { host, files, watched, watch, gate: None })
+    }
+
+    /// New versions must pass the gate.
+    #[must_use]
+    pub fn behind(self, gate: Gate) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     /// Tells of each change once it compiled, with `sandboxes` sandboxes made, and of what an operator wants to be read;
@@ -162,11 +170,21 @@ impl PluginFiles {
                     Some(PluginUpdate { told: Some(reply), ..file.read(&self.host, sandboxes).await })
                 }
             };
-            if update.is_some_and(|update| updates.send(update).is_err()) {
+            let Some(update) = update else { continue };
+            if updates.send(self.judged(update).await).is_err() {
                 return;
             }
         }
         tracing::error!("the watch of the plugin files broke down; restart the gateway to change a plugin");
+    }
+
+    /// The version has proven what it must, or is refused.
+    async fn judged(&self, update: PluginUpdate) -> PluginUpdate {
+        let outcome = match (&self.gate, update.outcome) {
+            (Some(gate), Ok(new)) => gate.judge(new).await,
+            (_, outcome) => outcome,
+        };
+        PluginUpdate { outcome, ..update }
     }
 }
 
