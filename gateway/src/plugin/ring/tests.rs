@@ -56,8 +56,8 @@ fn without_a_limit_above_zero_nothing_is_kept() {
 fn a_choice_comes_back_with_all_its_inputs_and_can_be_made_again() {
     let (plugin, mut ring) = (plugin(Builtin::Primary), Ring::new(10, false));
     let wanted = plugin.select_inputs().cloned().expect("a selector");
-    assert!(wanted.orders && !wanted.ids, "{wanted:?}");
-    let numbers = [1, 2, 3, 9, 4, 5, 6, 7];
+    assert!(wanted.ids && wanted.orders, "{wanted:?}");
+    let numbers = [1, 2, 3, 50, 9, 4, 5, 6, 60, 7];
     let question = Question {
         call: Call { path: "/pb.K/Get", ..Call::default() },
         symbol: "BTC",
@@ -67,18 +67,18 @@ fn a_choice_comes_back_with_all_its_inputs_and_can_be_made_again() {
     ring.record_selected(0, &plugin, &question, &Ok(select::Outcome::Candidate(1)));
     ring.record_selected(0, &plugin, &question, &Ok(select::Outcome::Candidate(0)));
     let (decisions, _) = ring.from(0, 10);
-    let row = |weight, order| Row {
+    let row = |weight, id, order| Row {
         weight,
         in_flight: weight + 1,
         latency_us: weight + 2,
-        id: None,
+        id: Some(id),
         order: Some(order),
         labels: Vec::new(),
     };
     let asked = Asked::Select {
         symbol: "BTC".into(),
         labels: Vec::new(),
-        candidates: vec![row(1, 9), row(4, 7)],
+        candidates: vec![row(1, 50, 9), row(4, 60, 7)],
         random: u64::MAX,
     };
     assert_eq!((&decisions[0].asked, &decisions[0].outcome), (&asked, &Outcome::Candidate(1)));
