@@ -152,6 +152,22 @@ async fn a_configuration_is_asked_without_a_gateway() {
 }
 
 #[tokio::test]
+async fn the_authority_and_the_worker_count_as_they_do_for_calls() {
+    let instances = [Instance::start(&[SYMBOL]).await, Instance::start(&[SYMBOL]).await];
+    let registry = RegistryFile::of(&[(SYMBOL, instances[0].address()), (SYMBOL, instances[1].address())]);
+    let special = Route::to("orderRpc").with("authority", "orders.internal");
+    let builder = Gateway::builder().file(&registry).route(special).route(Route::to("klineRpc"));
+    let gateway = builder.listen("workers", 2).start().await;
+    eventually!(gateway.metric("symgate_upstream_connections", "").await == 4.0, "both workers know both");
+    let call = ["-H", "symbol=BTC_USDT", "--worker", "1"];
+    let told = text(&explain(&gateway, &call).await);
+    assert!(told.contains("as worker 1 sees it now") && told.contains("to service klineRpc"), "{told}");
+    assert!(told.matches(", ready, connections 2, ").count() == 2, "{told}");
+    let told = text(&explain(&gateway, &[&call[..], &["--authority", "orders.internal"]].concat()).await);
+    assert!(told.contains("to service orderRpc") && told.contains("(unknown-symbol)"), "{told}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_told_says_why() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let output = run_in(&std::env::temp_dir(), &["explain", "--path", PATH, "--admin", &nobody], &[]).await;

@@ -250,7 +250,7 @@ pub mod hex {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Reads what [`write`] wrote, and digits of either case; `None`: it is something else.
+    /// Reads such digits, of either case; `None`: it is something else.
     pub fn read(text: &str) -> Option<Vec<u8>> {
         let digit = |byte: &u8| char::from(*byte).to_digit(16);
         let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
@@ -306,7 +306,7 @@ mod tests {
             r#"[{"key":"symbol","value":"BTC"},{"key":"x-bin","value":{"base64":"/wA="}},{"key":"none","value":null}]"#;
         check(ask(None), outcome.clone(), metadata);
         check(ask(None), Outcome::NeedMessage, r#""outcome":"need_message""#);
-        check(ask(Some(Message::Hex(vec![0x22, 0xff]))), outcome.clone(), r#""message":{"hex":"22ff"}"#);
+        check(ask(Some(Message::Hex(vec![0x22, 0xff]))), outcome, r#""message":{"hex":"22ff"}"#);
         check(ask(Some(Message::WithheldBytes(7))), Outcome::Any, r#""message":{"withheld_bytes":7}"#);
         let rejection = Rejection { code: StatusCode::PermissionDenied, message: "no".into() };
         check(ask(None), Outcome::reject(&rejection), r#"{"reject":{"code":"PERMISSION_DENIED","message":"no"}}"#);

@@ -100,7 +100,7 @@ impl Decider {
                 ("", &*any)
             }
         };
-        self.chosen.among(known, |instance| look.attempt.may_try(instance), &standing);
+        self.chosen.among(known, |instance| look.attempt.may_try(instance), standing);
         look.observer.chosen(known, &self.chosen, standing);
         if self.chosen.is_empty() {
             let reject = look.attempt.nobody(&target.of(&service.name), known.len());

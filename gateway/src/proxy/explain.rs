@@ -127,7 +127,7 @@ impl Trace {
                 took_us: us,
                 given_path: path,
                 given_symbol: symbol,
-                decision,
+                decision: Box::new(decision),
             }),
             Part::NotAsked { plugin, version } => Some(Answered::NotAsked { plugin, version }),
         };

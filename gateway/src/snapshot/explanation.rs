@@ -79,7 +79,7 @@ pub enum Answered {
         /// Whether it was given the symbol.
         given_symbol: bool,
         /// What it was given, and said.
-        decision: Decision,
+        decision: Box<Decision>,
     },
     /// There is one candidate, and it wants not to be asked then.
     NotAsked {
