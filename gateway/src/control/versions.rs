@@ -35,6 +35,8 @@ pub(super) struct Versions {
     /// Gone back from: not taken again from the same bytes until an operator says so.
     left: VecDeque<String>,
     trial: Option<Trial>,
+    /// Those of the kept versions that were replaced while on trial.
+    unproven: Vec<String>,
     shown: snapshot::Versions,
 }
 
@@ -45,11 +47,17 @@ struct Trial {
     before: Counted,
 }
 
+impl Trial {
+    fn of(plugin: &Plugin, now: Instant) -> Self {
+        Self { since: now, before: plugin.counted() }
+    }
+}
+
 impl Versions {
     /// Of a plugin that decides from the start.
     pub(super) fn new(config: &config::Plugin, plugin: &Plugin) -> Self {
         let shown = snapshot::Versions::at_start(plugin.loaded());
-        Self { keep: config.versions.keep, left: VecDeque::new(), trial: None, shown }
+        Self { keep: config.versions.keep, left: VecDeque::new(), trial: None, unproven: Vec::new(), shown }
     }
 
     /// What operators see.
@@ -70,18 +78,22 @@ impl Versions {
         self.shown.kept.push(Arc::clone(old));
         let over = self.shown.kept.len().saturating_sub(self.keep);
         self.shown.kept.drain(..over);
-        self.trial = Some(Trial { since: now, before: new.counted() });
+        if self.trial.replace(Trial::of(new, now)).is_some() {
+            self.unproven.push(old.version().into());
+        }
+        self.unproven.retain(|version| self.shown.kept.iter().any(|kept| kept.version() == version));
         self.decides(by);
         self.shown.is_refused = false;
     }
 
-    /// What decided before `old` does again; `old` is not kept.
-    fn go_back(&mut self, old: &Plugin, by: By, why: String) {
+    /// `before` decides again; `old` is not kept. One that has lasted its trial is not judged again: going back ends there.
+    fn go_back(&mut self, old: &Plugin, before: &Plugin, by: By, why: String) {
         if self.left.len() >= LEFT {
             self.left.pop_front();
         }
         self.left.push_back(old.version().into());
-        self.trial = None;
+        let unproven = self.unproven.iter().any(|version| version == before.version());
+        self.trial = unproven.then(|| Trial::of(before, Instant::now()));
         self.decides(by);
         self.reject(Some(old.version().into()), why);
     }
@@ -201,7 +213,7 @@ impl Control {
                 old.version()
             ));
         }
-        versions.go_back(&old, by, why);
+        versions.go_back(&old, &before, by, why);
         self.metrics.plugin_rollback(old.name(), by.name());
         let said = self.replace(at, &old, before, by);
         self.show_versions();

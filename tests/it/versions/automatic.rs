@@ -6,7 +6,7 @@ use symgate_tests::{
     Gateway, Instance, Plugin, RegistryFile, Route, Wasm,
     client::{ask, with_metadata},
     eventually,
-    wasm::bytes,
+    wasm::{bytes, with_fresh_bytes},
 };
 use tonic::{Code, Status};
 
@@ -111,4 +111,22 @@ async fn not_for_a_few_failures_nor_where_nothing_is_kept() {
         "it fails often"
     );
     assert_eq!((nothing.version().await, trial.version().await), (only, second));
+}
+
+#[tokio::test]
+async fn past_one_that_never_lasted_its_minute() {
+    let trial = Trial::start(3).await;
+    let first = trial.version().await;
+    trial.goes_wrong(&bytes("misbehaves")).await;
+    trial.goes_wrong(&with_fresh_bytes(bytes("misbehaves"))).await;
+    eventually!(
+        {
+            drop(trial.call("trap").await);
+            trial.version().await == first
+        },
+        "the version that did its work decides again"
+    );
+    trial.call("trap").await.expect("it does not misbehave");
+    let labels = "plugin=\"by-symbol\",by=\"automatic\"";
+    eventually!(trial.gateway.metric("symgate_plugin_rollbacks_total", labels).await >= 2.0, "it went back twice");
 }
