@@ -30,8 +30,13 @@
 //! ```
 //!
 //! `cargo build --release --target wasm32-unknown-unknown` makes the file that a `[[plugin]]` names. Options are read
-//! with [`config::parse`]; [`protobuf`], [`hash`] and [`choice`] do what many policies need; [`testkit`] asks a policy
+//! with [`config::parse`]; [`carried`], [`protobuf`], [`hash`] and [`choice`] do what many policies need; [`testkit`] asks a policy
 //! as the gateway does. The contract itself is `wit/plugin.wit`.
+//!
+//! # Mistakes
+//! A method with another signature, and a kind that is registered twice, do not compile. A file in which nothing is
+//! registered, one that wants WASI, and one whose `new` fails or panics are refused when the gateway loads them, with the
+//! reason; `new`'s error text or the panic's message is part of it.
 //!
 //! # What to rely on
 //! - Answer from the inputs alone. The gateway keeps several sandboxes of a file and may drop one at any time, so state
@@ -46,6 +51,7 @@
 extern crate self as symgate_sdk;
 
 pub mod call;
+pub mod carried;
 pub mod choice;
 pub mod config;
 pub mod extract;
@@ -67,9 +73,50 @@ pub use serde;
 ///
 /// Exports nothing on other targets than wasm32, where several policies may be linked into one program; the type is only
 /// checked there.
+///
+/// ```
+/// # use symgate_sdk::{Call, Extractor, extract::{Inputs, Outcome}};
+/// # struct Everywhere;
+/// # impl Extractor for Everywhere {
+/// #     fn new(_config: &str) -> Result<(Self, Inputs), String> {
+/// #         Ok((Self, Inputs::default()))
+/// #     }
+/// #     fn extract(&self, _call: &Call<'_>) -> Outcome {
+/// #         Outcome::Any
+/// #     }
+/// # }
+/// symgate_sdk::register_extractor!(Everywhere);
+/// ```
+///
+/// A file has one extractor, so that a second one does not compile:
+///
+/// ```compile_fail,E0428
+/// # use symgate_sdk::{Call, Extractor, extract::{Inputs, Outcome}};
+/// # struct Everywhere;
+/// # impl Extractor for Everywhere {
+/// #     fn new(_config: &str) -> Result<(Self, Inputs), String> {
+/// #         Ok((Self, Inputs::default()))
+/// #     }
+/// #     fn extract(&self, _call: &Call<'_>) -> Outcome {
+/// #         Outcome::Any
+/// #     }
+/// # }
+/// symgate_sdk::register_extractor!(Everywhere);
+/// symgate_sdk::register_extractor!(Everywhere);
+/// ```
+///
+/// Nor does a type that is none:
+///
+/// ```compile_fail,E0277
+/// struct Nothing;
+///
+/// symgate_sdk::register_extractor!(Nothing);
+/// ```
 #[macro_export]
 macro_rules! register_extractor {
     ($policy:ty) => {
+        // A name, so that there is no second one.
+        const _EXTRACTOR_OF_THIS_FILE: () = ();
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::guest::extractor::Export<$policy>;
@@ -84,10 +131,51 @@ macro_rules! register_extractor {
 /// Makes the crate's Wasm file a selector: `register_selector!(MyType);`, once per file.
 ///
 /// Exports nothing on other targets than wasm32, where several policies may be linked into one program; the type is only
-/// checked there.
+/// checked there. A file may have an extractor and a selector, of two types or one.
+///
+/// ```
+/// # use symgate_sdk::{Call, Selector, select::{Candidates, Inputs, Outcome}};
+/// # struct First;
+/// # impl Selector for First {
+/// #     fn new(_config: &str) -> Result<(Self, Inputs), String> {
+/// #         Ok((Self, Inputs::default()))
+/// #     }
+/// #     fn select(&self, _: &Call<'_>, _: &str, _: &Candidates<'_>, _: u64) -> Outcome {
+/// #         Outcome::candidate(0)
+/// #     }
+/// # }
+/// symgate_sdk::register_selector!(First);
+/// ```
+///
+/// A second selector does not compile:
+///
+/// ```compile_fail,E0428
+/// # use symgate_sdk::{Call, Selector, select::{Candidates, Inputs, Outcome}};
+/// # struct First;
+/// # impl Selector for First {
+/// #     fn new(_config: &str) -> Result<(Self, Inputs), String> {
+/// #         Ok((Self, Inputs::default()))
+/// #     }
+/// #     fn select(&self, _: &Call<'_>, _: &str, _: &Candidates<'_>, _: u64) -> Outcome {
+/// #         Outcome::candidate(0)
+/// #     }
+/// # }
+/// symgate_sdk::register_selector!(First);
+/// symgate_sdk::register_selector!(First);
+/// ```
+///
+/// Nor does a type that is none:
+///
+/// ```compile_fail,E0277
+/// struct Nothing;
+///
+/// symgate_sdk::register_selector!(Nothing);
+/// ```
 #[macro_export]
 macro_rules! register_selector {
     ($policy:ty) => {
+        // A name, so that there is no second one.
+        const _SELECTOR_OF_THIS_FILE: () = ();
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::guest::selector::Export<$policy>;

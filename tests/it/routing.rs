@@ -4,6 +4,7 @@
 use symgate_tests::{
     Gateway, Instance, Plugin, RegistryFile, Route,
     client::{ask, assert_owner, reason, with_metadata, with_symbol},
+    eventually,
     pb::KlineRequest,
 };
 use tonic::Code;
@@ -37,6 +38,40 @@ async fn by_metadata_before_the_message() {
     assert_owner(&reply, "ETH_USDT");
     assert_eq!(reply.symbol, "BTC_USDT", "the message is not changed");
     assert_eq!(eth.seen().last().metadata("symbol"), Some("ETH_USDT"), "nor is the metadata");
+}
+
+/// The worker numbers of the order ids are the symbols' numbers modulo 64: 1 and 66.
+#[tokio::test]
+async fn by_the_worker_number_in_an_order_id() {
+    let (btc, eth, registry) = two().await;
+    let by_id = Plugin::wasm("by-id", &symgate_tests::wasm::folder().join("order_id.wasm")).config(
+        r#"
+        metadata = "order-id"
+        fields = { "/pb.KlineService/" = [1] }
+        symbols = { 1 = "BTC_USDT", 66 = "ETH_USDT" }
+        "#,
+    );
+    let gateway =
+        Gateway::builder().file(&registry).plugin(by_id).route(Route::to("klineRpc").with("extract", "by-id"));
+    let gateway = gateway.start().await;
+    let mut client = gateway.client();
+    let order = |worker: i64| (1_764_326_400_123 << 22) | (worker << 12) | 17;
+    let in_message = |worker| KlineRequest { from: order(worker), ..ask("an order") };
+    eventually!(client.get_kline(in_message(1)).await.is_ok(), "the table is read");
+    for (worker, owner) in [(1, "BTC_USDT"), (2, "ETH_USDT")] {
+        let reply = client.get_kline(in_message(worker)).await.unwrap().into_inner();
+        assert_owner(&reply, owner);
+        let request = with_metadata(ask("an order"), "order-id", &order(worker).to_string());
+        assert_owner(client.get_kline(request).await.unwrap().get_ref(), owner);
+    }
+    assert_eq!(eth.seen().last().metadata("symgate-symbol"), Some("ETH_USDT"));
+    let before = btc.seen().calls() + eth.seen().calls();
+    let status = client.get_kline(in_message(65)).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status)), (Code::InvalidArgument, Some("no-symbol")), "{status}");
+    assert!(status.message().contains("was made by worker 65, which is no symbol's"), "{status}");
+    let status = client.get_kline(with_metadata(ask("an order"), "order-id", "17a")).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status)), (Code::InvalidArgument, Some("rejected")), "{status}");
+    assert_eq!(btc.seen().calls() + eth.seen().calls(), before, "no instance saw those");
 }
 
 #[tokio::test]

@@ -155,3 +155,22 @@ fn the_readme_shows_what_works() {
     let config = format!("[listen]{}", config.replace("\n   ", "\n"));
     Config::parse(&config, "README.md", Path::new("")).unwrap();
 }
+
+#[test]
+fn the_readme_s_table_has_every_shipped_plugin_with_its_options() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (mut plugins, mut wrong) = (0, Vec::new());
+    for (path, text) in sources("plugins").into_iter().filter(|(path, _)| path.ends_with("src/lib.rs")) {
+        let link = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+        let row = readme.lines().find(|line| line.starts_with("| [`") && line.contains(&link)).unwrap_or_default();
+        let options = text.lines().filter_map(|line| line.strip_prefix("//! | `")?.split_once('`'));
+        wrong.extend(row.is_empty().then(|| format!("README.md has no row with {link}")));
+        wrong.extend(
+            options
+                .filter(|(option, _)| !row.contains(&format!("`{option}`")))
+                .map(|(option, _)| format!("{link}: the row does not name the option {option}")),
+        );
+        plugins += 1;
+    }
+    assert!(plugins > 0 && wrong.is_empty(), "{plugins} plugins: {}", wrong.join("\n"));
+}

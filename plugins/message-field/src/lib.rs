@@ -18,23 +18,20 @@
 
 #![deny(unsafe_code)]
 
-mod fields;
-
 use symgate_sdk::{
-    Call, Extractor, Rejection, StatusCode, config,
-    extract::{Inputs, Need, Outcome},
-    protobuf::{self, Malformed},
+    Call, Extractor,
+    carried::{Carried, Fields},
+    config,
+    extract::{Inputs, Outcome},
     serde::Deserialize,
 };
-
-use crate::fields::Fields;
 
 symgate_sdk::register_extractor!(MessageField);
 
 /// Reads the symbol from the first message.
 #[derive(Debug)]
 pub struct MessageField {
-    fields: Fields,
+    symbol: Carried,
 }
 
 #[derive(Deserialize)]
@@ -47,37 +44,17 @@ struct Options {
 impl Extractor for MessageField {
     fn new(config: &str) -> Result<(Self, Inputs), String> {
         let Options { fields, metadata } = config::parse(config)?;
-        let metadata = metadata.iter().map(|key| key.to_ascii_lowercase()).collect();
-        Ok((Self { fields }, Inputs { path: true, metadata, message: Need::OnDemand, pure: true }))
+        let symbol = Carried::new(metadata.as_deref(), fields);
+        let inputs = symbol.inputs();
+        Ok((Self { symbol }, inputs))
     }
 
     fn extract(&self, call: &Call<'_>) -> Outcome {
-        match call.value(0).map(str::from_utf8) {
-            Some(Ok("")) | None => {}
-            Some(Ok(symbol)) => return Outcome::Symbol(symbol.to_owned()),
-            Some(Err(_)) => return refuse("the symbol's metadata is not UTF-8"),
+        match self.symbol.text(call) {
+            Ok(symbol) => Outcome::Symbol(symbol.into_owned()),
+            Err(outcome) => outcome,
         }
-        let Some(field) = self.fields.at(call.path) else {
-            return Outcome::NoSymbol(format!("no field is configured for {}", call.path));
-        };
-        let Some(message) = call.message else {
-            return Outcome::NeedMessage;
-        };
-        symbol(message, field)
-            .unwrap_or_else(|malformed| refuse(&format!("the request message is malformed: {malformed}")))
     }
-}
-
-fn symbol(message: &[u8], field: &[u32]) -> Result<Outcome, Malformed> {
-    // A sender may leave out a field that has its default value: both must mean the same.
-    match protobuf::field(message, field)?.filter(|value| !value.is_default()) {
-        Some(value) => Ok(Outcome::Symbol(value.text()?.into_owned())),
-        None => Ok(Outcome::NoSymbol(format!("field {field:?} of the request message is empty"))),
-    }
-}
-
-fn refuse(why: &str) -> Outcome {
-    Outcome::Reject(Rejection::new(StatusCode::InvalidArgument, why))
 }
 
 #[cfg(test)]

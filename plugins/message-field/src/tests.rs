@@ -64,7 +64,7 @@ fn malformed_calls_are_refused() {
         Request::to("/k.K/Get").message(b"\x22\x01\xff"),
         "the request message is malformed: the field is not UTF-8",
     );
-    check_refused(Request::to("/k.K/Get").metadata("symbol", b"\xff"), "the symbol's metadata is not UTF-8");
+    check_refused(Request::to("/k.K/Get").metadata("symbol", b"\xff"), "metadata `symbol` is not UTF-8");
 }
 
 #[test]
