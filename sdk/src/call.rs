@@ -1,6 +1,16 @@
 //! What both kinds of plugin are given and may refuse with.
 
 /// One gRPC request that is being routed.
+///
+/// ```
+/// use symgate_sdk::Call;
+///
+/// // What an extractor is given that asked for the keys `symbol` and `venue` and not for the path.
+/// let metadata = [Some(b"BTC_USDT".as_slice()), None];
+/// let call = Call { metadata: &metadata, ..Call::default() };
+/// assert_eq!(call.text(0), Some("BTC_USDT"));
+/// assert_eq!(call.value(1), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Call<'a> {
     /// The `:path` pseudo-header, e.g. `/pb.KlineService/GetKline`; empty unless asked for.
@@ -47,6 +57,13 @@ pub enum StatusCode {
 }
 
 /// Ends the call with a status of the plugin's choice.
+///
+/// ```
+/// use symgate_sdk::{Rejection, StatusCode, extract::Outcome};
+///
+/// let outcome = Outcome::Reject(Rejection::new(StatusCode::PermissionDenied, "this venue is closed"));
+/// # assert!(matches!(outcome, Outcome::Reject(_)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// The gRPC status of the call.

@@ -5,6 +5,16 @@
 ///
 /// Comparing just two, instead of all, is the power of two choices: nearly as even, and gateways that all see the same
 /// figures do not all run to the same candidate.
+///
+/// ```
+/// use symgate_sdk::choice;
+///
+/// let in_flight = [7, 0, 3];
+/// let (first, second) = choice::two(0x1234_5678_9abc_def0, [1, 1, 2].into_iter()).unwrap();
+/// assert_ne!(first, second);
+/// let chosen = if in_flight[second] < in_flight[first] { second } else { first };
+/// # assert!(chosen < 3);
+/// ```
 pub fn two(random: u64, weights: impl Iterator<Item = u32> + Clone) -> Option<(usize, usize)> {
     let weights = weights.map(|weight| u64::from(weight.max(1)));
     let first = one(random & 0xffff_ffff, weights.clone().enumerate())?;

@@ -7,6 +7,21 @@ use serde::de::DeserializeOwned;
 /// Derive `Deserialize` for the options with `#[serde(crate = "symgate_sdk::serde", deny_unknown_fields)]`: an option
 /// that is misspelt must not pass as one that was left out.
 ///
+/// ```
+/// use symgate_sdk::{config, serde::Deserialize};
+///
+/// #[derive(Deserialize)]
+/// #[serde(crate = "symgate_sdk::serde", deny_unknown_fields)]
+/// struct Options {
+///     key: Option<String>,
+/// }
+///
+/// let Options { key } = config::parse(r#"{"key":"symbol"}"#)?;
+/// assert_eq!(key.as_deref(), Some("symbol"));
+/// assert_eq!(config::parse::<Options>(r#"{"kee":"symbol"}"#).err().as_deref(), Some("unknown field `kee`, expected `key`"));
+/// # Ok::<(), String>(())
+/// ```
+///
 /// # Errors
 /// The text for the operator: which option is unknown, missing or of the wrong type.
 pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, String> {

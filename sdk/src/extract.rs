@@ -43,6 +43,57 @@ pub enum Outcome {
 }
 
 /// Decides which symbol a call belongs to.
+///
+/// ```
+/// use symgate_sdk::{Call, Extractor, extract::{Inputs, Need, Outcome}, testkit::Request};
+///
+/// /// The first message is the symbol, as text.
+/// struct WholeMessage;
+///
+/// impl Extractor for WholeMessage {
+///     fn new(_config: &str) -> Result<(Self, Inputs), String> {
+///         Ok((Self, Inputs { message: Need::Always, pure: true, ..Inputs::default() }))
+///     }
+///
+///     fn extract(&self, call: &Call<'_>) -> Outcome {
+///         match call.message.map(str::from_utf8) {
+///             Some(Ok(symbol)) => Outcome::Symbol(symbol.into()),
+///             _ => Outcome::NoSymbol("the message is no text".into()),
+///         }
+///     }
+/// }
+///
+/// let request = Request::to("/a.A/B").message(b"BTC_USDT");
+/// assert_eq!(request.extract::<WholeMessage>("{}"), Outcome::Symbol("BTC_USDT".into()));
+/// ```
+///
+/// A method with another signature does not compile:
+///
+/// ```compile_fail,E0053
+/// # use symgate_sdk::{Call, Extractor, extract::{Inputs, Outcome}};
+/// # struct Wrong;
+/// impl Extractor for Wrong {
+///     fn new(_config: &str) -> Result<(Self, Inputs), String> {
+///         Ok((Self, Inputs::default()))
+///     }
+///
+///     fn extract(&self, call: &Call<'_>) -> String {
+///         String::from("BTC_USDT")
+///     }
+/// }
+/// ```
+///
+/// Neither does one that is left out:
+///
+/// ```compile_fail,E0046
+/// # use symgate_sdk::{Extractor, extract::Inputs};
+/// # struct Wrong;
+/// impl Extractor for Wrong {
+///     fn new(_config: &str) -> Result<(Self, Inputs), String> {
+///         Ok((Self, Inputs::default()))
+///     }
+/// }
+/// ```
 pub trait Extractor: Sized {
     /// Makes one from the plugin's configuration (JSON text) and says which inputs it wants.
     ///

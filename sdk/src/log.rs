@@ -1,5 +1,9 @@
 //! Lines to the gateway's log; the only thing that a plugin can do besides answering. The gateway adds the plugin's
 //! name and version, cuts long lines and limits their rate. Natively nothing is written.
+//!
+//! ```
+//! symgate_sdk::log::warn(&format!("worker {} is no symbol's", 7));
+//! ```
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

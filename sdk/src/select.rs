@@ -28,6 +28,17 @@ pub struct Inputs {
 }
 
 /// The instances to choose from, at least one and at most [`MAX_CANDIDATES`].
+///
+/// ```
+/// use symgate_sdk::select::{Candidates, Inputs};
+///
+/// // What a selector is given that asked for the label `zone`: weight, calls in flight and latency of two instances.
+/// let inputs = Inputs { labels: vec!["zone".into()], ..Inputs::default() };
+/// let candidates = Candidates::new(&inputs, &[1, 4, 900, 2, 0, 1_100], &[Some("east"), None]);
+/// let near = candidates.iter().position(|candidate| candidate.label(0) == Some("east"));
+/// assert_eq!(near, Some(0));
+/// assert_eq!(candidates.candidate(1).map(|candidate| candidate.weight), Some(2));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Candidates<'a> {
     numbers: &'a [u64],
@@ -154,6 +165,44 @@ impl Outcome {
 }
 
 /// Decides which of a symbol's instances gets a call.
+///
+/// ```
+/// use symgate_sdk::{Call, Selector, select::{Candidates, Inputs, Outcome}, testkit::{Instance, Instances, Request}};
+///
+/// /// The instance with the fewest calls under way.
+/// struct LeastCalls;
+///
+/// impl Selector for LeastCalls {
+///     fn new(_config: &str) -> Result<(Self, Inputs), String> {
+///         Ok((Self, Inputs { skip_single: true, ..Inputs::default() }))
+///     }
+///
+///     fn select(&self, _call: &Call<'_>, _symbol: &str, candidates: &Candidates<'_>, _random: u64) -> Outcome {
+///         let least = candidates.iter().enumerate().min_by_key(|(_, candidate)| candidate.in_flight);
+///         Outcome::candidate(least.map_or(0, |(index, _)| index))
+///     }
+/// }
+///
+/// let instances = Instances::new().with(Instance::new(1).in_flight(4)).with(Instance::new(2).in_flight(1));
+/// let outcome = Request::to("/a.A/B").select::<LeastCalls>("{}", "BTC_USDT", &instances, 7);
+/// assert_eq!(outcome, Outcome::Candidate(1));
+/// ```
+///
+/// A method with another signature does not compile:
+///
+/// ```compile_fail,E0053
+/// # use symgate_sdk::{Call, Selector, select::{Candidates, Inputs, Outcome}};
+/// # struct Wrong;
+/// impl Selector for Wrong {
+///     fn new(_config: &str) -> Result<(Self, Inputs), String> {
+///         Ok((Self, Inputs::default()))
+///     }
+///
+///     fn select(&self, _: &Call<'_>, _: &str, _: &Candidates<'_>, _: u64) -> usize {
+///         0
+///     }
+/// }
+/// ```
 pub trait Selector: Sized {
     /// Makes one from the plugin's configuration (JSON text) and says which inputs it wants.
     ///

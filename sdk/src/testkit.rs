@@ -8,6 +8,23 @@ use crate::{
 };
 
 /// One gRPC request with all that it carries.
+///
+/// ```
+/// use symgate_sdk::{extract::Outcome, testkit::Request};
+/// # use symgate_sdk::{Call, Extractor, extract::Inputs};
+/// # struct ByTenant;
+/// # impl Extractor for ByTenant {
+/// #     fn new(_config: &str) -> Result<(Self, Inputs), String> {
+/// #         Ok((Self, Inputs { metadata: vec!["tenant".into()], ..Inputs::default() }))
+/// #     }
+/// #     fn extract(&self, call: &Call<'_>) -> Outcome {
+/// #         call.text(0).map_or(Outcome::Any, |tenant| Outcome::Symbol(tenant.into()))
+/// #     }
+/// # }
+///
+/// let request = Request::to("/pb.KlineService/GetKline").metadata("tenant", "acme").message(b"\x08\x01");
+/// assert_eq!(request.extract::<ByTenant>("{}"), Outcome::Symbol("acme".into()));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Request<'a> {
     path: &'a str,
@@ -16,6 +33,13 @@ pub struct Request<'a> {
 }
 
 /// The instances that a selector chooses from.
+///
+/// ```
+/// use symgate_sdk::testkit::{Instance, Instances};
+///
+/// let by_hand = Instances::new().with(Instance::new(1).weight(3)).with(Instance::new(2).latency_us(900));
+/// let many: Instances<'_> = (1..=64).map(Instance::new).collect();
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Instances<'a> {
     rows: Vec<Instance<'a>>,

@@ -63,15 +63,19 @@ pub(super) fn check(engine: &Engine, component: Component) -> Result<Compiled, R
     for (name, _) in ty.imports(engine) {
         check_import(name)?;
     }
-    let (mut extracts, mut selects) = (false, false);
+    let (mut extracts, mut selects, mut foreign) = (false, false, None);
     for (name, _) in ty.exports(engine) {
         match check_export(name)? {
             Export::Extract => extracts = true,
             Export::Select => selects = true,
+            Export::Foreign => foreign = Some(name),
         }
     }
     if !extracts && !selects {
-        return Err(Rejected(format!("it exports nothing; expected {}", expected())));
+        return Err(Rejected(match foreign {
+            Some(name) => format!("it exports {name}, which symgate does not know; expected {}", expected()),
+            None => format!("it exports nothing; expected {}: register_extractor!(..) of symgate-sdk", expected()),
+        }));
     }
     Ok(Compiled { component, extracts, selects })
 }
@@ -79,6 +83,9 @@ pub(super) fn check(engine: &Engine, component: Component) -> Result<Compiled, R
 enum Export {
     Extract,
     Select,
+    /// None of the contract's. The tools that make components of Python and JavaScript leave their own there, beside
+    /// those of the contract; nobody calls it.
+    Foreign,
 }
 
 /// Makes a component of a core module by the contract that its custom section describes.
@@ -121,7 +128,10 @@ fn check_export(name: &str) -> Result<Export, Rejected> {
     let export = match contract(name) {
         Some(("extract", version)) => (Export::Extract, version),
         Some(("select", version)) => (Export::Select, version),
-        _ => return Err(Rejected(format!("it exports {name}, which symgate does not know; expected {}", expected()))),
+        Some(_) => {
+            return Err(Rejected(format!("it exports {name}, which symgate does not know; expected {}", expected())));
+        }
+        None => return Ok(Export::Foreign),
     };
     match export {
         (export, version) if version.starts_with(COMPATIBLE) => Ok(export),
@@ -206,5 +216,17 @@ mod tests {
             r#"(component (instance $i) (export "symgate:plugin/score@0.1.0" (instance $i)))"#,
             "it exports symgate:plugin/score@0.1.0, which symgate does not know",
         );
+        check(
+            r#"(component (instance $i) (export "init" (instance $i)))"#,
+            "it exports init, which symgate does not know; expected symgate:plugin/extract@0.1.0",
+        );
+    }
+
+    #[test]
+    fn what_a_language_s_tools_leave_beside_the_contract_does_not_matter() {
+        let text = r#"(component (instance $i) (export "init" (instance $i))
+            (export "symgate:plugin/extract@0.1.0" (instance $i)) (export "exports" (instance $i)))"#;
+        let compiled = compile(&Engine::default(), &wat::parse_str(text).unwrap()).unwrap();
+        assert!(compiled.extracts && !compiled.selects);
     }
 }

@@ -1,5 +1,7 @@
 //! The walker against hand-made bytes, against prost, and against noise.
 
+mod encodings;
+
 use proptest::prelude::*;
 use prost::Message;
 

@@ -27,6 +27,11 @@ fn foreign_files_are_refused_with_what_was_expected() {
         &Subject::new("wants-wasi"),
         "it imports wasi_snapshot_preview1; symgate gives plugins no WASI: build it for wasm32-unknown-unknown",
     );
+    check(
+        &Subject::new("registers-nothing"),
+        "it exports nothing; expected symgate:plugin/extract@0.1.0, symgate:plugin/select@0.1.0 or both: \
+         register_extractor!(..) of symgate-sdk",
+    );
     let subject = Subject::new("metadata-key");
     let half = &subject.bytes()[..1000];
     let refused = HOST.load(&subject.0, half, 0).err().expect("half a file").0;
@@ -42,6 +47,15 @@ fn an_init_that_fails_is_refused_with_the_reason() {
     check(&misbehaves(r#"{"init":"trap"}"#), "its init trapped: panicked at ");
     check(&misbehaves(r#"{"init":"trap"}"#), ": trapped as told");
     check(&misbehaves(r#"{"init":"bloat"}"#), "its init wanted more than its 16 MiB of memory");
+}
+
+#[test]
+fn a_configuration_that_could_choose_a_wrong_owner_is_refused() {
+    let twice = r#"{"metadata":"order-id","symbols":{"1":"BTC_USDT","65":"ETH_USDT"}}"#;
+    check(
+        &Subject::new("order-id").config(twice),
+        "it refuses its configuration: symbols: the numbers of BTC_USDT and ETH_USDT are both 1 modulo 64",
+    );
 }
 
 #[test]
