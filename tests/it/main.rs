@@ -24,6 +24,7 @@ mod expected;
 mod explain;
 mod formats;
 mod kept_table;
+mod languages;
 mod lifecycle;
 mod limits;
 mod mass_delete;

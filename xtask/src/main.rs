@@ -5,6 +5,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod interop;
+mod languages;
 mod needs;
 mod soak;
 mod test;
@@ -29,6 +30,8 @@ enum Command {
     Soak(soak::Options),
     /// Runs clients and servers of other makers through the gateway: Python, Node, and Go where it can be had.
     Interop(interop::Options),
+    /// Builds the example plugins in C, JavaScript and Python, and has the real gateway load and ask them.
+    Languages(languages::Options),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::Scale(options) => bench::scale::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Interop(options) => interop::run(&options),
+        Command::Languages(options) => languages::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

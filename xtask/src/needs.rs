@@ -1,7 +1,7 @@
 //! What a bare machine lacks: the Wasm target, etcd, and the tools of other languages. Added when that is possible, else
 //! one sentence says how.
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail};
 
@@ -73,6 +73,60 @@ pub(crate) fn node() -> Result<()> {
     }
     const MISSING: &str = "node or npm is missing: install them (Debian: `apt-get install nodejs npm`)";
     install(&["nodejs", "npm"]).context(MISSING)?;
+    if !there() {
+        bail!(MISSING);
+    }
+    Ok(())
+}
+
+/// The packages that a list of `pip` names, in a virtual environment.
+pub(crate) fn environment(list: &Path, folder: &Path) -> Result<()> {
+    once(list, folder, || {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+        let mut pip = Command::new(folder.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
+        run(pip.arg(list))
+    })
+}
+
+/// The packages of npm at the versions of the lock file in `programs`.
+pub(crate) fn modules(programs: &Path, folder: &Path) -> Result<()> {
+    once(&programs.join("package-lock.json"), folder, || {
+        fs::create_dir_all(folder)?;
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(programs.join(file), folder.join(file)).with_context(|| format!("{file} cannot be copied"))?;
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+        run(npm.current_dir(folder))
+    })
+}
+
+/// Installs unless that was done for just this list; the list is kept where it was installed.
+fn once(list: &Path, folder: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let wanted = fs::read(list).with_context(|| format!("{} cannot be read", list.display()))?;
+    let done = folder.join("installed");
+    if fs::read(&done).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    install()?;
+    fs::write(&done, wanted).with_context(|| format!("{} cannot be written", done.display()))
+}
+
+/// A C compiler for Wasm, its linker and a C library.
+pub(crate) fn clang() -> Result<()> {
+    const PACKAGES: [&str; 4] = ["clang", "lld", "wasi-libc", "libclang-rt-dev-wasm32"];
+    let there = || {
+        let path = Command::new("clang").args(["--target=wasm32-wasi", "-print-file-name=crt1-reactor.o"]).output();
+        let path = path.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        Path::new(path.trim()).is_absolute() && succeeds("wasm-ld", &["--version"])
+    };
+    if there() {
+        return Ok(());
+    }
+    const MISSING: &str = "a C compiler for Wasm or its C library is missing: install them (Debian: `apt-get install clang \
+                           lld wasi-libc libclang-rt-dev-wasm32`)";
+    install(&PACKAGES).context(MISSING)?;
     if !there() {
         bail!(MISSING);
     }

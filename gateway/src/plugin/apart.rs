@@ -22,8 +22,11 @@ use rustix::{
 use super::{Rejected, cache::CodeCache, compile, engine};
 use crate::config;
 
-/// How long the child may take: a hundred times what a shipped plugin does.
-pub(super) const LIMIT: Duration = Duration::from_secs(60);
+/// How long the child may take. It is the last one to get the processor: on a busy machine that is much longer than what
+/// it computes.
+pub(super) const LIMIT: Duration = Duration::from_secs(600);
+/// CPU time that the child may use, on all cores: a plugin with all of CPython in it takes a sixth of it.
+const CPU: Duration = Duration::from_secs(120);
 /// Bytes of memory that the child may use.
 const MEMORY: u64 = 4 << 30;
 /// How far the child stands back behind the threads that serve calls.
@@ -98,6 +101,9 @@ fn understand(mut said: Vec<u8>, status: ExitStatus) -> Result<Answer, Unable> {
             Some(Signal::KILL | Signal::TERM | Signal::INT | Signal::HUP | Signal::QUIT) => {
                 Err(Unable(format!("the compiler's process was ended by signal {signal}")))
             }
+            Some(Signal::XCPU) => {
+                Ok(Answer::Refused(format!("it does not compile: the compiler used more than its {CPU:?} of CPU time")))
+            }
             // These are the compiler's own; here they would have ended the gateway.
             _ => Ok(Answer::Refused(format!("it does not compile: the compiler broke down with signal {signal}"))),
         };
@@ -142,7 +148,8 @@ fn stand_back() {
     let at_most = |most| Rlimit { current: Some(most), maximum: Some(most) };
     umask(Mode::RWXG | Mode::RWXO);
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    let _ = setrlimit(Resource::Cpu, at_most(LIMIT.as_secs()));
+    // Above the limit that is told of comes the one that kills.
+    let _ = setrlimit(Resource::Cpu, Rlimit { current: Some(CPU.as_secs()), maximum: Some(CPU.as_secs() + 5) });
     let _ = setrlimit(Resource::Data, at_most(MEMORY));
     let _ = setrlimit(Resource::Core, at_most(0));
     let _ = nice(NICE);
@@ -193,6 +200,8 @@ mod tests {
     fn a_compiler_that_breaks_down_refuses_the_file() {
         let broken = Answer::Refused("it does not compile: the compiler broke down with signal 11".into());
         assert_eq!(child("kill -SEGV $$"), Ok(broken));
+        let slow = Answer::Refused("it does not compile: the compiler used more than its 120s of CPU time".into());
+        assert_eq!(child("kill -XCPU $$"), Ok(slow));
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! Fuzz targets for the HTTP/2 engine, which reads the bytes of strangers:
+//! Fuzz targets for what reads the bytes of strangers, the HTTP/2 engine and the protobuf walker of the SDK:
 //!
 //! - `frames`: a server, and whatever a client may send behind its preface;
 //! - `client`: a client with open streams, and whatever a server may send;
 //! - `hpack`: header blocks that nobody encoded, and header lists there and back;
-//! - `pair`: a client and a server of ours, and any operations on both.
+//! - `pair`: a client and a server of ours, and any operations on both;
+//! - `protobuf`: a message that nobody encoded, and the field that is looked for, against prost.
 //!
 //! Run one from this folder, with a nightly compiler:
 //!
@@ -15,7 +16,8 @@
 //! What a run finds goes to the first folder; `corpus` holds a few seeds for each target, which
 //! `cargo run --bin seeds` writes.
 //!
-//! The engine is included by its path: as a part of the gateway it would bring a Wasm compiler with it.
+//! The engine is included by its path: as a part of the gateway it would bring a Wasm compiler with it. So is the
+//! walker, which would bring the SDK's dependencies.
 
 #[path = "../../../gateway/src/http2"]
 #[allow(dead_code, missing_docs, reason = "it is documented, and used, where it lives")]
@@ -54,7 +56,14 @@ mod simulation {
     pub mod pair;
 }
 
+#[path = "../../../sdk/src"]
+#[allow(dead_code, reason = "it is used where it lives")]
+mod sdk {
+    pub mod protobuf;
+}
+
 pub mod codec;
+pub mod fields;
 pub mod peer;
 pub mod wire;
 

@@ -3,8 +3,7 @@
 use std::{
     ffi::OsString,
     fmt::{Display, Formatter},
-    fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
 };
 
@@ -104,12 +103,7 @@ fn python(places: &Places) -> Result<Maker> {
     needs::python()?;
     let (programs, folder) = (places.programs.join("python"), places.work.join("python"));
     let interpreter = folder.join("bin/python");
-    installed(&programs.join("requirements.txt"), &folder, || {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        let mut pip = Command::new(&interpreter);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-        run(pip.arg(programs.join("requirements.txt")))
-    })?;
+    needs::environment(&programs.join("requirements.txt"), &folder)?;
     Ok(Maker {
         name: "python",
         // The source folder stays clean.
@@ -123,15 +117,7 @@ fn python(places: &Places) -> Result<Maker> {
 fn node(places: &Places) -> Result<Maker> {
     needs::node()?;
     let (programs, folder) = (places.programs.join("node"), places.work.join("node"));
-    installed(&programs.join("package-lock.json"), &folder, || {
-        fs::create_dir_all(&folder)?;
-        for file in ["package.json", "package-lock.json"] {
-            fs::copy(programs.join(file), folder.join(file)).with_context(|| format!("{file} cannot be copied"))?;
-        }
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-        run(npm.current_dir(&folder))
-    })?;
+    needs::modules(&programs, &folder)?;
     Ok(Maker {
         name: "node",
         run: Program::new("node").env("NODE_PATH", folder.join("node_modules")),
@@ -162,15 +148,4 @@ fn go_tool() -> Command {
     let mut go = Command::new("go");
     go.env("GO111MODULE", "off").env("GOPATH", GO_SOURCES).env_remove("GOFLAGS");
     go
-}
-
-/// Installs unless that was done for just this list; the list is kept where it was installed.
-fn installed(list: &Path, folder: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
-    let wanted = fs::read(list).with_context(|| format!("{} cannot be read", list.display()))?;
-    let done = folder.join("installed");
-    if fs::read(&done).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    install()?;
-    fs::write(&done, wanted).with_context(|| format!("{} cannot be written", done.display()))
 }

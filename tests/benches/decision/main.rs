@@ -1,11 +1,14 @@
 //! What a decision costs: nanoseconds per call of each shipped policy, as a built-in, as Wasm that is asked each time, and
-//! remembered, and what it costs to record. Measures one thread that does nothing else; run it on a quiet machine, pinned
-//! to one core.
+//! remembered, and what it costs to record; or, where `SYMGATE_LANGUAGES` names their folder, of the example plugins in other
+//! languages. Measures the CPU time of one thread that does nothing else; run it on a quiet machine, pinned to one core.
 
 #![expect(clippy::print_stdout, reason = "its result is what it prints")]
 
+mod languages;
+
 use std::{fs, hint::black_box, path::Path, time::Duration, time::Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use symgate::{
     config::{self, Builtin, Limits},
     plugin::{Extracted, Host, Plugin, Question, Ring, Sandboxes},
@@ -30,6 +33,9 @@ struct Policy {
 type Figures = (u128, u128);
 
 fn main() -> anyhow::Result<()> {
+    if let Some(folder) = languages::folder() {
+        return languages::print(&folder);
+    }
     let host = Host::new()?;
     let by_key = Policy::load(&host, "metadata-key", Builtin::MetadataKey, "{}")?;
     let fields = r#"{"metadata":"symbol","fields":{"/pb.KlineService/GetKline":[4]}}"#;
@@ -126,12 +132,22 @@ fn measure(plugin: &Plugin, ask: &mut impl FnMut(&mut Sandboxes, &Plugin) -> boo
 fn rounds(mut once: impl FnMut()) -> Figures {
     let mut rounds: Vec<_> = (0..ROUNDS)
         .map(|_| {
-            let start = Instant::now();
-            (0..CALLS).for_each(|_| once());
-            start.elapsed().as_nanos() / u128::from(CALLS)
+            let (used, ()) = timed(ClockId::ThreadCPUTime, || (0..CALLS).for_each(|_| once()));
+            used.as_nanos() / u128::from(CALLS)
         })
         .collect();
     rounds.sort_unstable();
     let at = |place: usize| rounds.get(place).copied().unwrap_or_default();
     (at(0), at(ROUNDS / 2))
+}
+
+/// What this cost, and what came of it.
+fn timed<T>(clock: ClockId, what: impl FnOnce() -> T) -> (Duration, T) {
+    let now = || {
+        let time = clock_gettime(clock);
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    };
+    let start = now();
+    let result = what();
+    (now().saturating_sub(start), result)
 }
