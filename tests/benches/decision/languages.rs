@@ -47,14 +47,11 @@ fn line(path: &PathBuf) -> anyhow::Result<()> {
     let bytes = fs::read(path)?;
     // A folder of its own, so that the first load compiles and the second does not.
     let kept = tempfile::tempdir()?;
-    let host = Host::with_compiler(Some(kept.path()), None)?;
+    let host = Host::with_compiler(Some(kept.path()), None, config::Sandbox::default())?;
     let config = |memory: usize| config::Plugin {
-        name: name.into(),
-        path: Some(path.into()),
-        builtin: None,
-        config: r#"{"key":"symbol"}"#.into(),
-        limits: Limits { time: Duration::from_secs(10), memory: memory << 20 },
+        limits: Limits { time: Duration::from_secs(10), memory: memory << 20, ..Limits::default() },
         remember: false,
+        ..config::Plugin::of_file(path, r#"{"key":"symbol"}"#.into())
     };
     let (compiled, plugin) = timed(ClockId::ProcessCPUTime, || host.load(&config(1_024), &bytes, 1));
     let (fetched, again) = timed(ClockId::ProcessCPUTime, || host.load(&config(1_024), &bytes, 1));

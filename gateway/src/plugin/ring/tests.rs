@@ -4,14 +4,13 @@ use symgate_sdk::{extract, select::Candidates};
 
 use super::*;
 use crate::{
-    config::{self, Builtin, Limits},
+    config::{self, Builtin},
     plugin::{Host, replay::replay},
 };
 
 fn plugin(builtin: Builtin) -> Plugin {
-    let name = builtin.name().to_owned();
-    let (path, config, limits) = (None, "{}".to_owned(), Limits::default());
-    let plugin = config::Plugin { name, path, builtin: Some(builtin), config, limits, remember: true };
+    let of_file = config::Plugin::of_file(builtin.name().as_ref(), "{}".into());
+    let plugin = config::Plugin { path: None, builtin: Some(builtin), ..of_file };
     Host::builtin(&plugin).expect("a built-in")
 }
 
