@@ -59,7 +59,12 @@ impl Carried {
     pub fn inputs(&self) -> Inputs {
         let by_field = !self.fields.is_empty();
         let message = if by_field { Need::OnDemand } else { Need::Never };
-        Inputs { path: by_field, metadata: self.key.iter().cloned().collect(), message, pure: true }
+        Inputs {
+            path: by_field || self.key.is_none(),
+            metadata: self.key.iter().cloned().collect(),
+            message,
+            pure: true,
+        }
     }
 
     /// The value as text: that of the metadata key, a string field as it is, an integer field in decimal.
@@ -74,7 +79,7 @@ impl Carried {
             Some(Ok(text)) => return Ok(Cow::Borrowed(text)),
             Some(Err(_)) => return Err(refuse(format!("metadata `{key}` is not UTF-8"))),
         }
-        if self.fields.is_empty() {
+        if self.fields.is_empty() && self.key.is_some() {
             return Err(Outcome::NoSymbol(format!("the call carries no metadata `{key}`")));
         }
         let Some(field) = self.fields.at(call.path) else {

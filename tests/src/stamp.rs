@@ -14,7 +14,10 @@ pub const A: &str = "THE-SYMBOL-THAT-VERSION-A-OF-THIS-PLUGIN-ANSWERS-FOR-EVERY-
 /// What the other version answers.
 pub const B: &str = "THE-SYMBOL-THAT-VERSION-B-OF-THIS-PLUGIN-ANSWERS-FOR-EVERY-CALL";
 
-/// New bytes of one of the two versions: no cache knows them.
+/// What a version says that it would answer, and traps instead.
+pub const TRAP: &str = "TRAP-IN-EVERY-CALL-IS-WHAT-THIS-VERSION-DOES-INSTEAD-OF-ANSWERS";
+
+/// New bytes of one of these versions: no cache knows them.
 pub fn version(symbol: &str) -> Vec<u8> {
     with_fresh_bytes(with_text(bytes("stamp"), A, symbol))
 }
@@ -35,7 +38,7 @@ impl Stamped {
 
     /// The same with more keys of the `[[plugin]]`.
     pub async fn with(path: &Path, more: impl FnOnce(Plugin) -> Plugin) -> Self {
-        Self::of(Gateway::builder(), more(Plugin::wasm("stamp", path))).await
+        Self::beside(path, &Plugin::builtin("beside", "least-loaded"), more).await
     }
 
     /// The same beside another plugin, which no route uses.
