@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// Draws the same faults as the run that printed it.
     #[arg(long)]
     seed: Option<u64>,
+    /// Instead of all that, takes so many versions of a plugin, one after the other, while calls flow.
+    #[arg(long)]
+    reloads: Option<usize>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -27,5 +30,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     soak.env("SYMGATE_BIN", built("symgate")?);
     soak.args(["--seconds", &options.seconds.to_string()]);
     soak.args(options.seed.iter().flat_map(|seed| ["--seed".to_owned(), seed.to_string()]));
+    soak.args(options.reloads.iter().flat_map(|count| ["--reloads".to_owned(), count.to_string()]));
     become_it(soak)
 }

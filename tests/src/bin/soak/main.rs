@@ -13,6 +13,7 @@ mod levels;
 mod ownership;
 mod quiet;
 mod registrar;
+mod reloads;
 mod report;
 mod traffic;
 mod wire;
@@ -47,6 +48,9 @@ struct Options {
     /// Draws the same faults as the run that printed it; without it, others each time.
     #[arg(long)]
     seed: Option<u64>,
+    /// Instead of all that, takes so many versions of a plugin, one after the other, while calls flow.
+    #[arg(long)]
+    reloads: Option<usize>,
 }
 
 const GATEWAYS: usize = 2;
@@ -63,7 +67,7 @@ fn main() -> ExitCode {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let run = || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(until_told(options.seconds, seed))
+        runtime.block_on(until_told(&options, seed))
     };
     match run() {
         Ok(true) => ExitCode::SUCCESS,
@@ -76,12 +80,19 @@ fn main() -> ExitCode {
 }
 
 /// Runs to the end, or until somebody ends it: then the children end with it.
-async fn until_told(seconds: u64, seed: u64) -> Result<bool> {
+async fn until_told(options: &Options, seed: u64) -> Result<bool> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        done = soak(Duration::from_secs(seconds), seed) => done,
+        done = run(options, seed) => done,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         _ = terminate.recv() => bail!("terminated"),
+    }
+}
+
+async fn run(options: &Options, seed: u64) -> Result<bool> {
+    match options.reloads {
+        Some(count) => reloads::run(count).await,
+        None => soak(Duration::from_secs(options.seconds), seed).await,
     }
 }
 
