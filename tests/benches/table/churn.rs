@@ -64,15 +64,15 @@ pub(super) async fn measure() {
     let (before, address) = (gateway.rss() >> 20, instance.address().to_string());
 
     // What etcd, the writers and the clients take of the machine is no work of the gateway: it is there in both.
-    let kinds = ["elsewhere", "klineRpc"];
-    let mut figures = [Figures::default(), Figures::default()];
-    for (turn, probes) in probes.iter().enumerate() {
-        let at = turn % kinds.len();
-        Box::pin(figures[at].measure(&etcd, &gateway, kinds[at], (probes, &address))).await;
+    let (mut elsewhere, mut churn) = (Figures::default(), Figures::default());
+    for turn in probes.chunks(2) {
+        let kinds = [("elsewhere", &mut elsewhere), ("klineRpc", &mut churn)];
+        for ((kind, figures), probes) in kinds.into_iter().zip(turn) {
+            Box::pin(figures.measure(&etcd, &gateway, kind, (probes, &address))).await;
+        }
     }
-    for (kind, figures) in kinds.into_iter().zip(figures) {
-        figures.print(kind);
-    }
+    elsewhere.print("elsewhere");
+    churn.print("klineRpc");
     println!("resident {before} MiB before it, {} MiB after", gateway.rss() >> 20);
 }
 
