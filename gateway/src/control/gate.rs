@@ -2,7 +2,7 @@
 //! what the version said that decides now, up to the share that may change. Asks workers what they recorded, and runs the
 //! new version off their threads.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::task::spawn_blocking;
 use tracing::info;
@@ -15,6 +15,9 @@ use crate::{
     },
     snapshot::Readers,
 };
+
+/// How long a new version may take to make recorded decisions again; a small plugin makes a million in that time.
+const TIME: Duration = Duration::from_secs(5);
 
 /// Judges new versions.
 pub struct Gate {
@@ -40,7 +43,7 @@ impl Gate {
         decisions.retain(|decision| Some(&decision.version) == deciding.as_ref());
         let again = new.clone();
         let replayed = spawn_blocking(move || {
-            let tally = replay(&again, &decisions, 1);
+            let tally = replay(&again, &decisions, 1, TIME);
             (decisions, tally)
         });
         let (decisions, tally) = replayed.await.map_err(|panic| format!("asking it again broke down: {panic}"))?;

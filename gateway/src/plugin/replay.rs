@@ -1,7 +1,10 @@
 //! Asks a plugin about recorded decisions once more: what would another version have said? A plugin is a pure function of
 //! what it is given, so that the answer is exact. Runs wherever it is called, off the workers.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use symgate_sdk::{
     Call,
@@ -36,12 +39,18 @@ enum Again {
     Unknown(String),
 }
 
-/// Asks `plugin` about these decisions, whoever made them; keeps so many examples.
-pub fn replay(plugin: &Plugin, decisions: &[Decision], examples: usize) -> Tally {
+/// Asks `plugin` about these decisions, whoever made them; keeps so many examples. What it could not be asked about within
+/// this time is unknown.
+pub fn replay(plugin: &Plugin, decisions: &[Decision], examples: usize, time: Duration) -> Tally {
+    let start = Instant::now();
     let mut sandboxes = Sandboxes::default();
     let mut tally = Tally { decisions: decisions.len(), ..Tally::default() };
     for (at, decision) in decisions.iter().enumerate() {
-        match again(plugin, &mut sandboxes, decision) {
+        let again = match start.elapsed() < time {
+            true => again(plugin, &mut sandboxes, decision),
+            false => Again::Unknown(format!("{time:?} were over before it was asked about all")),
+        };
+        match again {
             Again::Same => {}
             Again::Changed(outcome) => {
                 tally.changed += 1;

@@ -1,5 +1,7 @@
 //! What is recorded comes back as it was, and no more of it is kept than may be.
 
+use std::time::Duration;
+
 use symgate_sdk::{extract, select::Candidates};
 
 use super::*;
@@ -81,7 +83,7 @@ fn a_choice_comes_back_with_all_its_inputs_and_can_be_made_again() {
         random: u64::MAX,
     };
     assert_eq!((&decisions[0].asked, &decisions[0].outcome), (&asked, &Outcome::Candidate(1)));
-    let tally = replay(&plugin, &decisions, 10);
+    let tally = replay(&plugin, &decisions, 10, Duration::MAX);
     assert_eq!((tally.decisions, tally.changed, tally.unknown), (2, 1, 0), "the oldest is candidate 1");
     assert_eq!(tally.examples, [(1, Outcome::Candidate(1))]);
 }
@@ -112,7 +114,9 @@ fn inputs_that_are_too_long_are_left_out_and_stay_unknown() {
     assert!(cut.too_long && cut.metadata.is_empty() && cut.path == "/pb.K/Get", "{cut:?}");
     assert_eq!(cut.outcome, Outcome::Symbol("s".into()));
     assert!(ring.slots.iter().all(|slot| slot.bytes.len() < LONGEST));
-    let tally = replay(&plugin(Builtin::MetadataKey), &decisions, 1);
+    let tally = replay(&plugin(Builtin::MetadataKey), &decisions, 1, Duration::MAX);
     assert_eq!((tally.decisions, tally.changed, tally.unknown), (2, 0, 1));
     assert!((tally.not_proven() - 0.5).abs() < f64::EPSILON);
+    let tally = replay(&plugin(Builtin::MetadataKey), &decisions, 1, Duration::ZERO);
+    assert_eq!((tally.changed, tally.unknown), (0, 2), "there was no time");
 }
