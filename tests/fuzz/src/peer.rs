@@ -220,8 +220,8 @@ impl Rig {
             self.say(usize::MAX);
         }
         assert!(self.reader.bytes.is_empty(), "only whole frames are said");
-        let tokens = self.connection.forsake_streams();
-        tokens.into_iter().for_each(|token| self.is_known(token));
+        let left = self.connection.forsake_streams();
+        left.into_iter().for_each(|stream| self.is_known(stream.token));
     }
 }
 

@@ -43,7 +43,7 @@ struct Leaf {
     #[prost(fixed32, tag = "2")]
     fixed: u32,
     #[prost(group, repeated, tag = "3")]
-    groups: Vec<Leaf>,
+    groups: Vec<Self>,
 }
 
 fn leaf() -> impl Strategy<Value = Leaf> {
