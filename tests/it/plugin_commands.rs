@@ -1,11 +1,15 @@
 //! `symgate plugin check`, `test` and `bench` on real Wasm files, and what `new` and `build` refuse: what they say, and
 //! what they exit with.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
-use symgate_tests::{gateway::run_in, wasm};
+use symgate_tests::{gateway::binary, wasm};
 use tempfile::TempDir;
+use tokio::{process::Command, time::timeout};
+
+/// Far more than one takes: each compiles, here without optimisation, while the tests beside it do, too.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What came of it.
 struct Said {
@@ -15,7 +19,10 @@ struct Said {
 }
 
 async fn plugin_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
-    let output = run_in(folder, &[&["plugin"], arguments].concat(), environment).await;
+    let mut command = Command::new(binary());
+    command.arg("plugin").args(arguments).envs(environment.iter().copied()).current_dir(folder);
+    let output = timeout(PATIENCE, command.stdin(Stdio::null()).kill_on_drop(true).output()).await;
+    let output = output.unwrap_or_else(|_| panic!("symgate plugin {arguments:?} did not end")).unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let code = output.status.code().expect("it ends by itself");
     Said { code, text: text(&output.stdout), errors: text(&output.stderr) }
