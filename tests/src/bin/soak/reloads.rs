@@ -111,7 +111,7 @@ async fn under_load(
 
 /// A version that must be gone back from.
 async fn one_that_traps(gateway: &Gateway, tally: &Tally, wasm: &Wasm) -> Result<Duration> {
-    let back = || gateway.metric("symgate_plugin_rollbacks_total", "by=\"automatic\",plugin=\"stamp\"");
+    let back = || gateway.metric("symgate_plugin_rollbacks_total", "by=\"automatic\"");
     let (bytes, before) = (version(TRAP), back().await);
     tally.trapping.store(true, Relaxed);
     let changed = Instant::now();
@@ -119,6 +119,7 @@ async fn one_that_traps(gateway: &Gateway, tally: &Tally, wasm: &Wasm) -> Result
     let clock = Clock::start(PATIENCE);
     while back().await == before {
         if !clock.runs() {
+            gateway.log().print();
             bail!("a version that traps still decides after {PATIENCE:?}");
         }
         pause().await;
