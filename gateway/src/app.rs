@@ -105,7 +105,8 @@ async fn serve(config: &Config, host: Host, data: TcpListener, admin: TcpListene
         spawn_local(certificates.run(watch, sender));
     }
     let (control, readers) = Control::new(config, plugins, &secured, metrics.clone());
-    spawn_local(files.behind(Gate::new(config.gates.clone(), readers.clone())).run(sandboxes, far_end));
+    let files = files.behind(Gate::new(config.gates.clone(), readers.clone())).configured_by(config.source.clone());
+    spawn_local(files.run(sandboxes, far_end));
 
     let announcing = Announcing::start(config, &readers)?;
 

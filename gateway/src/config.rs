@@ -74,6 +74,8 @@ pub struct Config {
     /// `max_changed` of plugins that have one, by name: the share, 0 to 1, of recorded decisions that a new version may
     /// change.
     pub gates: BTreeMap<String, f64>,
+    /// The file that it was read from.
+    pub source: Option<PathBuf>,
     /// `[[route]]`
     pub routes: Vec<Route>,
     /// `[[register]]`
@@ -94,7 +96,8 @@ impl Config {
     /// Names each mistake with its line and column, and how to mend it.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
-        Self::parse(&text, &path.display().to_string(), path.parent().unwrap_or_else(|| Path::new("")))
+        let parsed = Self::parse(&text, &path.display().to_string(), path.parent().unwrap_or_else(|| Path::new("")))?;
+        Ok(Self { source: Some(path.into()), ..parsed })
     }
 
     /// Reads a text. `file_name` is what errors call it; relative paths in it start at `base_dir`.

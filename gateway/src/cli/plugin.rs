@@ -52,7 +52,7 @@ pub(super) enum Plugin {
     Diff(Box<diff::Compared>),
     /// Makes a running gateway go back to the version of a plugin that decided before.
     Rollback(versions::Named),
-    /// Makes a running gateway read the file of a plugin and take it, also one that it went back from.
+    /// Makes a running gateway read the file and the options of a plugin and take them, also what it went back from.
     Reload(versions::Named),
 }
 

@@ -62,6 +62,7 @@ pub(super) fn config(raw: raw::File, base: &Path, variable: Lookup<'_>) -> Resul
         upstream,
         admin,
         log,
+        source: None,
         decisions,
         code_cache,
         sandbox,

@@ -1,7 +1,11 @@
 //! Plugin files: loaded at start, then watched, or read when an operator says so; a change becomes a new version or the
 //! reason why not. Publishes nothing: what it finds goes to control.
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -10,7 +14,7 @@ use tokio::{
 
 use super::{file_watch::FileWatch, gate::Gate};
 use crate::{
-    config::{self, Reload},
+    config::{self, Config, Reload},
     plugin::{self, Host, Plugin, Rejected},
     snapshot::Reply,
 };
@@ -113,6 +117,8 @@ pub struct PluginFiles {
     watch: FileWatch,
     /// What new versions must prove; `None`: nothing.
     gate: Option<Gate>,
+    /// Where the configuration is.
+    source: Option<PathBuf>,
 }
 
 /// A plugin's file as it was last told.
@@ -142,13 +148,19 @@ impl PluginFiles {
             .map(|(index, file)| (index, file.path.clone()))
             .unzip();
         let watch = FileWatch::new(paths)?;
-        Ok(Self { host, files, watched, watch, gate: None })
+        Ok(Self { host, files, watched, watch, gate: None, source: None })
     }
 
     /// New versions must pass the gate.
     #[must_use]
     pub fn behind(self, gate: Gate) -> Self {
         Self { gate: Some(gate), ..self }
+    }
+
+    /// What an operator wants to be read has the options that this configuration says then.
+    #[must_use]
+    pub fn configured_by(self, source: Option<PathBuf>) -> Self {
+        Self { source, ..self }
     }
 
     /// Tells of each change once it compiled, with `sandboxes` sandboxes made, and of what an operator wants to be read;
@@ -167,7 +179,7 @@ impl PluginFiles {
                         drop(reply.send(Err("it is a built-in: there is no file to read".into())));
                         continue;
                     };
-                    Some(PluginUpdate { told: Some(reply), ..file.read(&self.host, sandboxes).await })
+                    Some(PluginUpdate { told: Some(reply), ..file.read(&self.host, sandboxes, self.source.clone()).await })
                 }
             };
             let Some(update) = update else { continue };
@@ -204,17 +216,27 @@ impl File {
         }
     }
 
-    /// What the file is now, whatever was told last.
-    async fn read(&mut self, host: &Host, sandboxes: usize) -> PluginUpdate {
-        let path = self.path.clone();
-        let content = spawn_blocking(move || fs::read(path)).await;
-        match content.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-            Ok(bytes) => {
-                self.version = Some(plugin::version(&self.plugin, &bytes));
-                self.load(host, bytes, sandboxes).await
-            }
-            Err(error) => self.unreadable(&error),
+    /// What the file and its options are now, whatever was told last. Options of a version that is refused do not stay.
+    async fn read(&mut self, host: &Host, sandboxes: usize, source: Option<PathBuf>) -> PluginUpdate {
+        let (path, plugin) = (self.path.clone(), self.plugin.clone());
+        let read = spawn_blocking(move || {
+            Ok((source.map_or(Ok(None), |it| options(&it, &plugin).map(Some))?, fs::read(path)))
+        });
+        let (options, content) = match read.await.unwrap_or_else(|panic| Err(panic.to_string())) {
+            Ok(read) => read,
+            Err(reason) => return PluginUpdate { at: self.at, version: None, outcome: Err(reason), told: None },
+        };
+        let bytes = match content {
+            Ok(bytes) => bytes,
+            Err(error) => return self.unreadable(&error),
+        };
+        let before = options.map(|options| std::mem::replace(&mut self.plugin, options));
+        self.version = Some(plugin::version(&self.plugin, &bytes));
+        let update = self.load(host, bytes, sandboxes).await;
+        if let (Some(before), Err(_)) = (before, &update.outcome) {
+            self.plugin = before;
         }
+        update
     }
 
     /// One plugin at a time compiles, on a thread apart.
@@ -231,6 +253,16 @@ impl File {
     fn unreadable(&self, error: &io::Error) -> PluginUpdate {
         let reason = format!("cannot read {}: {error}", self.path.display());
         PluginUpdate { at: self.at, version: None, outcome: Err(reason), told: None }
+    }
+}
+
+/// What the configuration says of the plugin now.
+fn options(source: &Path, plugin: &config::Plugin) -> Result<config::Plugin, String> {
+    let config = Config::read(source).map_err(|error| error.to_string())?;
+    match config.plugins.into_iter().find(|now| now.name == plugin.name) {
+        Some(now) if now.path == plugin.path => Ok(now),
+        Some(_) => Err(format!("its `path` in {} is another now, which takes a restart", source.display())),
+        None => Err(format!("it is not in {} any more, which takes a restart", source.display())),
     }
 }
 
