@@ -27,6 +27,8 @@ pub(crate) struct Index {
     rejected: Arc<BTreeMap<String, String>>,
     suspended: Arc<BTreeMap<String, String>>,
     touched: FxHashSet<Symbol>,
+    /// Addresses of an exclusive service whose entries changed, until [`Self::settle`].
+    unsettled: FxHashSet<Address>,
 }
 
 /// Keys of entries, sorted. Almost always there is one: a table may have hundreds of thousands.
@@ -81,6 +83,7 @@ impl Index {
             rejected: Arc::default(),
             suspended: Arc::default(),
             touched: FxHashSet::default(),
+            unsettled: FxHashSet::default(),
         }
     }
 
@@ -101,21 +104,24 @@ impl Index {
         for key in gone {
             self.remove(&key, lives);
         }
-        let remarks = entries.into_iter().flat_map(|entry| self.put(entry, lives)).collect();
+        let mut remarks: Vec<_> = entries.into_iter().flat_map(|entry| self.put(entry, lives)).collect();
         addresses.iter().for_each(|address| lives.release(address));
+        remarks.extend(self.settle());
         remarks
     }
 
     /// One change.
     pub(crate) fn apply(&mut self, event: Event, lives: &mut Lives) -> Vec<Remark> {
-        match event {
+        let mut remarks = match event {
             Event::Put(entry) => self.put(entry, lives),
             Event::Delete { key } => {
                 self.accept(&key);
                 self.remove(&key, lives);
                 Vec::new()
             }
-        }
+        };
+        remarks.extend(self.settle());
+        remarks
     }
 
     /// The symbols whose instances may have changed since the last call, with the instances that they have now.
@@ -202,8 +208,7 @@ impl Index {
         }
         self.remove(&key, lives);
         let warnings = held.registration.warnings.iter();
-        let mut remarks: Vec<_> =
-            warnings.map(|warning| Remark::Odd { key: key.to_string(), warning: warning.clone() }).collect();
+        let remarks = warnings.map(|warning| Remark::Odd { key: key.to_string(), warning: warning.clone() }).collect();
         // One text per symbol, not one per entry.
         if let Some((known, _)) = self.by_symbol.get_key_value(&held.registration.symbol) {
             held.registration.symbol = known.clone();
@@ -212,8 +217,7 @@ impl Index {
         add_key(self.by_address.entry(address.clone()).or_default(), key.clone());
         self.touched.insert(held.registration.symbol.clone());
         self.held.insert(key, held);
-        self.touch(&address);
-        remarks.extend(self.suspend(&address));
+        self.unsettle(address);
         remarks
     }
 
@@ -221,20 +225,33 @@ impl Index {
         let Some(held) = self.held.remove(key) else { return };
         let Registration { symbol, address, .. } = held.registration;
         self.touched.insert(symbol.clone());
-        self.touch(&address);
         take_key(&mut self.by_symbol, &symbol, key);
         take_key(&mut self.by_address, &address, key);
         resume(&mut self.suspended, key);
-        self.suspend(&address);
         lives.release(&address);
+        self.unsettle(address);
     }
 
-    /// Every symbol that an address is announced under, in an exclusive service: they depend on each other there. In
-    /// others they may be thousands, and do not.
-    fn touch(&mut self, address: &Address) {
-        if !self.exclusive {
-            return;
+    /// In an exclusive service the symbols of an address depend on each other; in others they may be thousands, and do
+    /// not.
+    fn unsettle(&mut self, address: Address) {
+        if self.exclusive {
+            self.unsettled.insert(address);
         }
+    }
+
+    /// Sees which symbol owns each address whose entries changed: once, however many of them did.
+    fn settle(&mut self) -> Vec<Remark> {
+        let mut remarks = Vec::new();
+        for address in std::mem::take(&mut self.unsettled) {
+            self.touch(&address);
+            remarks.extend(self.suspend(&address));
+        }
+        remarks
+    }
+
+    /// Every symbol that an address is announced under.
+    fn touch(&mut self, address: &Address) {
         let keys = self.by_address.get(address).into_iter().flatten();
         let symbols = keys.filter_map(|key| self.held.get(key)).map(|held| held.registration.symbol.clone());
         self.touched.extend(symbols);
@@ -263,7 +280,7 @@ impl Index {
 
     /// Suspends the entries of an address that say another symbol than its newest one, and resumes the others.
     fn suspend(&mut self, address: &Address) -> Vec<Remark> {
-        let Some(owns) = self.owned(address).filter(|_| self.exclusive).cloned() else { return Vec::new() };
+        let Some(owns) = self.owned(address).cloned() else { return Vec::new() };
         let mut remarks = Vec::new();
         for key in self.by_address.get(address).into_iter().flatten() {
             if self.held.get(key).is_some_and(|held| held.registration.symbol == owns) {
@@ -271,8 +288,11 @@ impl Index {
                 continue;
             }
             let reason = format!("a newer entry announces {address} for {owns}");
-            if self.suspended.get(&**key) != Some(&reason) {
-                Arc::make_mut(&mut self.suspended).insert(key.to_string(), reason);
+            if self.suspended.get(&**key) == Some(&reason) {
+                continue;
+            }
+            // It may have been suspended before, and for another symbol: that is no news.
+            if Arc::make_mut(&mut self.suspended).insert(key.to_string(), reason).is_none() {
                 remarks.push(Remark::Suspended { key: key.to_string(), address: address.clone(), owns: owns.clone() });
             }
         }

@@ -263,6 +263,7 @@ impl Tracked {
 
     fn log(&self, remarks: Vec<Remark>, metrics: &Metrics) {
         let service = &*self.name;
+        let mut suspended = 0;
         for remark in remarks {
             match remark {
                 Remark::Rejected { key, reason } => {
@@ -270,12 +271,22 @@ impl Tracked {
                     warn!(service, key, reason, "registry entry rejected");
                 }
                 Remark::Odd { key, warning } => warn!(service, key, warning, "registry entry is odd"),
-                Remark::Suspended { key, address, owns } => warn!(
-                    service,
-                    key, %address, %owns,
-                    "registry entry suspended: a newer one announces its address for another symbol"
-                ),
+                Remark::Suspended { key, address, owns } => {
+                    suspended += 1;
+                    if suspended <= NAMED {
+                        let what = "registry entry suspended: a newer one announces its address for another symbol";
+                        warn!(service, key, %address, %owns, "{what}");
+                    }
+                }
             }
+        }
+        if suspended > NAMED {
+            warn!(
+                service,
+                suspended,
+                "more entries are suspended than are named here: /table has all; where a process owns several symbols, say \
+                 `exclusive = false` in its [[service]]"
+            );
         }
     }
 }

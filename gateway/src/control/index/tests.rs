@@ -129,6 +129,20 @@ fn the_newest_key_owns_an_address() {
 }
 
 #[test]
+fn of_many_keys_at_an_address_each_is_told_of_once() {
+    let keys: Vec<_> = (0..300).map(|n| format!("S{n}/1")).collect();
+    let mut table = Table::new(true);
+    table.list(&keys.iter().zip(1..).map(|(key, revision)| (key.as_str(), "h:1", revision)).collect::<Vec<_>>());
+    let suspended = |table: &Table| table.remarks.iter().filter(|it| matches!(it, Remark::Suspended { .. })).count();
+    assert_eq!((suspended(&table), table.index.suspended().len()), (299, 299));
+    table.check("S299", &["h:1"]).check("S0", &[]);
+    table.put("NEW/1", "h:1", 999).check("NEW", &["h:1"]).check("S299", &[]);
+    assert_eq!((suspended(&table), table.index.suspended().len()), (1, 300), "that of the owner before");
+    let owner = "a newer entry announces h:1 for NEW";
+    assert!(table.index.suspended().values().all(|reason| reason == owner), "all say who owns it now");
+}
+
+#[test]
 fn a_key_that_moves_to_another_symbol_or_address_takes_its_instance_along() {
     let mut table = Table::new(true);
     table.put("1", r#"{"Addr":"h:1","Metadata":{"symbol":"BTC"}}"#, 1).check("BTC", &["h:1"]);
