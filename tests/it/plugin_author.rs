@@ -42,6 +42,8 @@ fn write_one(name: &str, kind: &str) {
     let folder = crates.join(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&crates).unwrap();
+    // As anywhere else: the one of this repository, which the folder may be in, is not for new crates.
+    fs::write(crates.join("rustfmt.toml"), "").unwrap();
     fs::create_dir_all(workplace().join("target")).unwrap();
 
     let said = done(&binary(), &["plugin", "new", name, "--kind", kind], &crates);
