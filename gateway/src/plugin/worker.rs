@@ -58,7 +58,7 @@ impl Sandboxes {
             kept.gathered.answered(&plugin.tally);
             return Ok(Extracted { outcome, remembered: true });
         }
-        let outcome = kept.ask(plugin, wasm, |sandbox| allowed(plugin, call, sandbox.extract(call)?))?;
+        let outcome = kept.ask(plugin, wasm, is_decision, |sandbox| allowed(plugin, call, sandbox.extract(call)?))?;
         if let (Some(key), Some(remembered)) = (key, &mut kept.remembered) {
             remembered.remember(key, call, &outcome);
         }
@@ -77,7 +77,8 @@ impl Sandboxes {
         match &plugin.policy {
             Policy::Native(native) => one_of(question, native.select(question)?),
             Policy::Wasm(wasm) => {
-                self.kept(at, plugin, wasm).ask(plugin, wasm, |sandbox| one_of(question, sandbox.select(question)?))
+                let ask = |sandbox: &mut Sandbox| one_of(question, sandbox.select(question)?);
+                self.kept(at, plugin, wasm).ask(plugin, wasm, |_| true, ask)
             }
         }
     }
@@ -114,6 +115,7 @@ impl Kept {
         &mut self,
         plugin: &Plugin,
         wasm: &Wasm,
+        is_decision: impl FnOnce(&T) -> bool,
         question: impl FnOnce(&mut Sandbox) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let answer = match &mut self.sandbox {
@@ -128,8 +130,10 @@ impl Kept {
                 }
             }
         };
-        if answer.is_ok() {
-            self.breaker.answered();
+        if let Ok(answer) = &answer {
+            if is_decision(answer) {
+                self.breaker.answered();
+            }
             self.gathered.answered(&plugin.tally);
             self.replace(wasm, &plugin.tally);
         } else {
@@ -157,6 +161,11 @@ impl Kept {
 /// The call as a plugin is given it that wants the path or not.
 fn given(call: Call<'_>, path: bool) -> Call<'_> {
     if path { call } else { Call { path: "", ..call } }
+}
+
+/// One that wants the message may still fail over it: that does not forgive the failures before.
+fn is_decision(outcome: &extract::Outcome) -> bool {
+    *outcome != extract::Outcome::NeedMessage
 }
 
 /// The outcome, if the contract allows it.
