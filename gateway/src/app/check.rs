@@ -1,6 +1,6 @@
 //! Says what a configuration would run, without listening anywhere.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{collections::BTreeMap, path::PathBuf, time::SystemTime};
 
 use anyhow::{Context, bail};
 use tokio::runtime::LocalRuntime;
@@ -11,6 +11,9 @@ use crate::{
     plugin::Plugin,
     snapshot::{Secured, Service},
 };
+
+/// Entries of a kind that are named.
+const SHOWN: usize = 20;
 
 /// What would run, in lines for people: plugins compiled, registries heard once, routes resolved.
 ///
@@ -59,8 +62,17 @@ fn service_lines(service: &Service) -> Vec<String> {
         "service {name} in registry {registry}: {symbols} symbols, {instances} instances; entries rejected: {rejected}, \
          suspended: {suspended}"
     )];
-    lines.extend(service.rejected.iter().map(|(key, reason)| format!("  rejected {key}: {reason}")));
-    lines.extend(service.suspended.iter().map(|(key, reason)| format!("  suspended {key}: {reason}")));
+    lines.extend(entry_lines("rejected", &service.rejected));
+    lines.extend(entry_lines("suspended", &service.suspended));
+    lines
+}
+
+fn entry_lines(what: &str, entries: &BTreeMap<String, String>) -> Vec<String> {
+    let mut lines: Vec<_> =
+        entries.iter().take(SHOWN).map(|(key, reason)| format!("  {what} {key}: {reason}")).collect();
+    if let Some(more) = entries.len().checked_sub(SHOWN + 1) {
+        lines.push(format!("  {what}: {} more like these; `symgate doctor --all` or /table name them", more + 1));
+    }
     lines
 }
 
