@@ -146,7 +146,14 @@ impl Cluster {
     /// When the cluster refuses, or the new member does not come up.
     pub async fn replace(&mut self, at: usize) {
         let id = self.members[at].id;
-        self.by_any(|mut client| async move { client.member_remove(id).await }).await;
+        self.by_any(|mut client| async move {
+            match client.member_remove(id).await {
+                // A member that was asked before did it, and was too slow to say so.
+                Err(error) if error.to_string().contains("member not found") => Ok(()),
+                done => done.map(drop),
+            }
+        })
+        .await;
         self.members[at].etcd.stop();
         let mut new = self.new_member().await;
         let advertised = new.relay.endpoint();
